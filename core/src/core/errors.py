@@ -1,0 +1,39 @@
+"""How the project says no: one message with the next step, and an exit code a script can trust.
+
+==================  =========  ==============================================================
+exception           exit code  when
+==================  =========  ==============================================================
+:class:`UserError`  2          the request cannot be carried out as given (flags, files, data)
+:class:`RunFailed`  1          a run started and failed (NaN, full disk)
+Ctrl-C              130        the user stopped it
+==================  =========  ==============================================================
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """Bad input. The message names what is wrong and what to do next; the exit code is 2."""
+
+
+class RunFailed(Exception):
+    """A run that started could not go on. The message says what was kept; the exit code is 1."""
+
+
+def run_main(main: Callable[[], object]) -> None:
+    """Call ``main`` and leave the process with the exit code of the table above.
+
+    Library code raises; only this function prints an error and exits, so that nothing below
+    a script ever calls ``sys.exit``.
+    """
+    try:
+        main()
+    except (UserError, RunFailed) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UserError) else 1)
+    except KeyboardInterrupt:
+        print("stopped by the user", file=sys.stderr)
+        sys.exit(130)
