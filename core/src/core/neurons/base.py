@@ -1,0 +1,122 @@
+"""What every neuron is: trainable tensors and three small functions.
+
+Shape legend of the package: ``T`` time steps, ``B`` batch, ``I`` inputs, ``H`` (or ``N``) neurons
+of a layer, ``C`` classes. Time comes first. A name such as ``current_TBH`` carries its shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Trainable, one value per neuron, drawn from ``U(low, high)``."""
+
+    low: float
+    high: float
+
+    def sample(self, size: int) -> Tensor:
+        """``[size]`` values from PyTorch's global generator."""
+        return torch.empty(size).uniform_(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Trainable, one value per neuron, drawn from ``N(mean, std)`` (not truncated)."""
+
+    mean: float
+    std: float
+
+    def sample(self, size: int) -> Tensor:
+        """``[size]`` values from PyTorch's global generator."""
+        return torch.empty(size).normal_(self.mean, self.std)
+
+
+Init = Uniform | Normal | float
+"""How a coefficient starts: a distribution makes it trainable, a number keeps it fixed."""
+
+
+class State(Protocol):
+    """The state of a neuron: a NamedTuple of ``[B, N]`` tensors.
+
+    Neurons that spike keep the spike of the last step as their first field, ``spike``: it drives
+    layer-wise recurrence and, where the equation asks for it, the reset.
+    """
+
+    def __iter__(self) -> Any: ...
+
+    def __len__(self) -> int: ...
+
+
+class Neuron(nn.Module):
+    """``size`` neurons of one kind, without state of their own: state goes in and comes out.
+
+    A subclass sets :attr:`State` and gives three functions:
+
+    * :meth:`coefficients`: what a whole sequence needs, computed once per forward and
+      differentiable (clamped, re-parametrised);
+    * :meth:`initial_state`: zeros unless the paper's code draws it;
+    * :meth:`step`: the paper's equation, pure and element-wise.
+
+    :func:`core.scan.scan` runs it over time; nothing else does.
+    """
+
+    State: type[Any]
+    spiking: bool = True
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        if size < 1:
+            raise ValueError(f"a layer needs at least one neuron, got {size}")
+        self.size = size
+
+    def add_coefficient(self, name: str, init: Init) -> None:
+        """Register ``name`` ``[N]``: a parameter for a distribution, a buffer for a number."""
+        if isinstance(init, Uniform | Normal):
+            self.register_parameter(name, nn.Parameter(init.sample(self.size)))
+        else:
+            self.register_buffer(name, torch.full((self.size,), float(init)))
+
+    def coefficients(self) -> Any:
+        """The ``[N]`` tensors that :meth:`step` reads, as a NamedTuple."""
+        raise NotImplementedError
+
+    def initial_state(self, batch: int, generator: torch.Generator | None = None) -> Any:
+        """The state before the first step, ``[B, N]`` zeros.
+
+        Args:
+            batch: ``B``, may be zero.
+            generator: Where a neuron with a random initial state draws from; unused by zeros.
+        """
+        like = next(iter(self.state_dict(keep_vars=True).values()))
+        zero = torch.zeros(batch, self.size, dtype=like.dtype, device=like.device)
+        return self.State(*[zero for _ in self.State._fields])
+
+    def step(self, coefficients: Any, state: Any, current: Tensor) -> tuple[Any, Tensor]:
+        """One time step.
+
+        Args:
+            coefficients: What :meth:`coefficients` returned.
+            state: The state after the previous step.
+            current: ``[B, N]`` input current, recurrent current included.
+
+        Returns:
+            The new state and the output of this step, ``[B, N]``: spikes, or the potential of a
+            neuron that does not spike.
+        """
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        """Size, for ``print(model)``."""
+        return str(self.size)
+
+
+class Potential(NamedTuple):
+    """State of a neuron that only integrates."""
+
+    potential: Tensor
