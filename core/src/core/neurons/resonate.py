@@ -7,7 +7,7 @@ the parameters are removed in the forward pass (published checkpoints hold negat
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,7 +57,7 @@ class RF(Neuron):
         surrogate: Spike function.
     """
 
-    State = Oscillation
+    State: type[Any] = Oscillation
 
     def __init__(
         self,
