@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from core import plots
+
+
+def metric_rows(values: list[float | None], *, best: int = 0) -> list[dict[str, object]]:
+    return [
+        {
+            "epoch": epoch,
+            "train_accuracy": None if epoch == 0 else value,
+            "val_accuracy": value,
+            "val_loss": 1.0 if epoch == best else 2.0,
+            "test_accuracy": value,
+            "sop": 10.0 * epoch,
+        }
+        for epoch, value in enumerate(values)
+    ]
+
+
+@pytest.fixture
+def saved_axes(monkeypatch: pytest.MonkeyPatch) -> list[Axes]:
+    """The axes of every figure saved during the test."""
+    seen: list[Axes] = []
+    save: Callable[..., None] = Figure.savefig
+
+    def spy(self: Figure, *args: object, **kwargs: object) -> None:
+        seen.extend(self.axes)
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", spy)
+    return seen
+
+
+def legend(axes: Axes) -> list[str]:
+    box = axes.get_legend()
+    assert box is not None
+    return [text.get_text() for text in box.get_texts()]
+
+
+def test_learning_curve_draws_what_the_rows_hold(tmp_path: Path, saved_axes: list[Axes]) -> None:
+    rows = metric_rows([20.0, 60.0, 80.0], best=1)
+    path = plots.learning_curve(
+        rows, tmp_path / "deep" / "curve.png", title="ECG, BRF", published={0: 20.0, 2: 85.0}
+    )
+    assert imread(path).ndim == 3
+    left, right = saved_axes
+    assert left.get_title(loc="left") == "ECG, BRF"
+    assert legend(left) == ["test, published", "train", "validation", "test"]
+    test = next(line for line in left.lines if line.get_label() == "test")
+    np.testing.assert_array_equal(test.get_xydata(), [[0, 20], [1, 60], [2, 80]])
+    assert left.texts[0].get_text() == "60.00 % at the least validation loss (epoch 1)"
+    np.testing.assert_array_equal(right.lines[0].get_xydata(), [[0, 0], [1, 10], [2, 20]])
+    assert right.get_ylabel() == "spikes per test sample"
+
+
+def test_learning_curve_leaves_out_missing_and_infinite_values(
+    tmp_path: Path, saved_axes: list[Axes]
+) -> None:
+    plots.learning_curve(
+        metric_rows([20.0, math.nan, None]), tmp_path / "curve.png", title="diverged"
+    )
+    left = saved_axes[0]
+    assert legend(left) == ["validation", "test"]
+    test = next(line for line in left.lines if line.get_label() == "test")
+    np.testing.assert_array_equal(test.get_xydata(), [[0, 20]])
+
+
+def test_compare_curves_draws_mean_band_and_dot(tmp_path: Path, saved_axes: list[Axes]) -> None:
+    runs = [metric_rows([10.0, 90.0, 96.0, 100.0]), metric_rows([10.0, 98.0, 96.0])]
+    plots.compare_curves(
+        {"BRF": runs, "RF": [metric_rows([10.0, 50.0])]},
+        tmp_path / "compare.png",
+        published={"BRF": {0: 10.0, 2: 96.0}},
+    )
+    (axes,) = saved_axes
+    assert legend(axes) == ["BRF (n = 2)", "BRF, published", "RF"]
+    mean = next(line for line in axes.lines if line.get_label() == "BRF (n = 2)")
+    # epoch 3 is missing from the second run, so the mean ends at epoch 2
+    np.testing.assert_array_equal(mean.get_xydata(), [[0, 10], [1, 94], [2, 96]])
+    band = axes.collections[0].get_paths()[0].vertices
+    at_1 = sorted({round(float(y), 6) for x, y in np.asarray(band) if x == 1})
+    np.testing.assert_allclose(at_1, [94 - np.std([90, 98], ddof=1), 94 + np.sqrt(32)])
+    assert len(axes.collections) == 1, "one run has no band"
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [tuple(np.asarray(dot.get_xydata())[0]) for dot in dots] == [(1, 94), (2, 96), (1, 50)]
+
+
+def test_raster_puts_a_dot_per_spike_and_counts_them(
+    tmp_path: Path, saved_axes: list[Axes]
+) -> None:
+    spikes = np.zeros((5, 3))
+    spikes[1, 2] = spikes[4, 0] = spikes[4, 1] = 1
+    plots.raster(spikes, tmp_path / "raster.png", title="ECG", step_ms=2.0)
+    top, main = saved_axes
+    np.testing.assert_array_equal(main.collections[0].get_offsets(), [[2, 2], [8, 0], [8, 1]])
+    np.testing.assert_array_equal(top.lines[0].get_ydata(), [0, 1, 0, 0, 2])
+    assert main.get_xlabel() == "time (ms)"
+    assert top.get_title(loc="left") == "ECG  (3 spikes)"
+
+
+def test_nothing_is_written_when_drawing_fails(tmp_path: Path) -> None:
+    path = tmp_path / "broken.png"
+
+    def draw() -> None:
+        with plots.figure(path, width=2, height=2):
+            raise ValueError("no data")
+
+    with pytest.raises(ValueError, match="no data"):
+        draw()
+    assert not path.exists()
