@@ -1,0 +1,188 @@
+"""The ``core`` command: data, records and tables of the papers.
+
+Modules that take long to import are imported by the subcommand that needs them, so that
+``core --help`` answers at once. Exit codes are those of :mod:`core.errors`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from core.errors import RunFailed, UserError, run_main
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one subcommand; ``argv`` defaults to the arguments of the process."""
+    arguments = _parser().parse_args(argv)
+    run_main(lambda: arguments.run(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="core", description="Data sets, records and result tables of the reproduced papers."
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+        text = str(run.__doc__)
+        added = commands.add_parser(name, help=text.splitlines()[0], description=text)
+        added.set_defaults(run=run)
+        return added
+
+    fetch = command("fetch", _fetch)
+    fetch.add_argument("name", metavar="NAME", help="a data set; `core doctor` lists them")
+    source = fetch.add_mutually_exclusive_group()
+    source.add_argument(
+        "--from", dest="source", type=Path, metavar="FOLDER", help="take files fetched by hand"
+    )
+    source.add_argument("--mirror", metavar="URL", help="an address to try before the known ones")
+
+    command("doctor", _doctor)
+
+    record = command("record", _record)
+    record.add_argument("run_folder", type=Path, metavar="RUN_FOLDER", help="what a run wrote")
+    record.add_argument(
+        "--replace", action="store_true", help="give up the result recorded earlier for this run"
+    )
+
+    table = command("table", _table)
+    table.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
+    output = table.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print the rows as one JSON list")
+    output.add_argument("--write", action="store_true", help="update the tables in the READMEs")
+    output.add_argument(
+        "--check", action="store_true", help="exit 1 when a README differs from the records"
+    )
+
+    figures = command("figures", _figures)
+    figures.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
+    return parser
+
+
+def _fetch(arguments: argparse.Namespace) -> None:
+    """Get a data set: download it, or take it from a folder; verify it."""
+    from core.data.fetch import fetch
+
+    folder = fetch(arguments.name, source=arguments.source, mirror=arguments.mirror, progress=True)
+    print(f"{arguments.name} is ready in {folder}")
+
+
+def _record(arguments: argparse.Namespace) -> None:
+    """Add a run to the results of its paper."""
+    from core.records import find_paper, read_run, record_run
+
+    paper = find_paper(str(read_run(arguments.run_folder)["paper"]))
+    record = record_run(arguments.run_folder, paper, replace=arguments.replace)
+    print(f"recorded {record.id} ({record.status}) in {paper / 'results'}")
+    print(f"update the tables with: core table {paper.name} --write")
+
+
+def _table(arguments: argparse.Namespace) -> None:
+    """Compare the published numbers of a paper with the recorded runs."""
+    from core.records import find_paper, load_claims, load_records, markdown, refresh, table
+
+    paper = find_paper(arguments.paper)
+    if arguments.write or arguments.check:
+        stale = refresh(paper, write=arguments.write)
+        if stale and arguments.check:
+            raise RunFailed(
+                f"{'; '.join(stale)} differ from the records; "
+                f"run `core table {paper.name} --write` and commit the result"
+            )
+        print("\n".join(f"updated {place}" for place in stale) or "the READMEs are up to date")
+        return
+    rows = table(load_claims(paper / "claims.yaml"), load_records(paper))
+    if arguments.json:
+        print(json.dumps([row.as_dict() for row in rows], indent=1, ensure_ascii=False))
+    else:
+        print(markdown(rows))
+
+
+def _figures(arguments: argparse.Namespace) -> None:
+    """Draw the figures of a paper from its records."""
+    from core.records import find_paper
+
+    paper = find_paper(arguments.paper)
+    if not (paper / "figures.py").is_file():
+        raise UserError(f"{paper / 'figures.py'} does not exist: this paper draws no figures")
+    # A process of its own: core never imports a paper.
+    code = subprocess.run([sys.executable, "figures.py"], cwd=paper, check=False).returncode
+    if code != 0:
+        raise RunFailed(f"{paper / 'figures.py'} stopped with exit code {code}; see above")
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    """Say what this machine offers: versions, devices, data sets, backends, papers."""
+    for name, probe in (
+        ("python", lambda: [platform.python_version()]),
+        ("core", lambda: [version("core")]),
+        ("torch", lambda: [version("torch")]),
+        ("numpy", lambda: [version("numpy")]),
+        ("cpu", _cpu),
+        ("gpu", _gpu),
+        ("denormals", _denormals),
+        ("data", _data),
+        ("backends", _backends),
+        ("papers", _papers),
+    ):
+        try:
+            lines = list(probe())
+        except Exception as error:  # one broken part must not hide the state of the others
+            lines = [f"cannot tell: {type(error).__name__}: {error}"]
+        for index, line in enumerate(lines):
+            print(f"{'' if index else name:<10} {line}")
+
+
+def _cpu() -> Iterable[str]:
+    import torch
+
+    return [f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads"]
+
+
+def _gpu() -> Iterable[str]:
+    import torch
+
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return names or ["none"]
+
+
+def _denormals() -> Iterable[str]:
+    import torch
+
+    supported = torch.set_flush_denormal(True)
+    torch.set_flush_denormal(False)
+    return [
+        "can be flushed to zero" if supported else "cannot be flushed to zero: expect slow runs"
+    ]
+
+
+def _data() -> Iterable[str]:
+    from core.data.fetch import data_root, is_present
+    from core.data.registry import SOURCES
+
+    chosen = "from SNN_DATA" if os.environ.get("SNN_DATA") else "the default; SNN_DATA sets another"
+    yield f"{data_root()} ({chosen})"
+    for name, source in SOURCES.items():
+        here = "here" if is_present(name) else f"not here, get it with: core fetch {name}"
+        yield f"{name} {here}; {source.title}"
+
+
+def _backends() -> Iterable[str]:
+    from core.scan import backends
+
+    for name, available, note in backends():
+        yield f"{name} {'available' if available else 'not available'}: {note}"
+
+
+def _papers() -> Iterable[str]:
+    from core.records import find_papers
+
+    return [str(paper) for paper in find_papers()] or ["none found"]
