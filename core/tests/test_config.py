@@ -332,20 +332,6 @@ def test_print_config(capsys: pytest.CaptureFixture[str], tmp_path: Path, flag: 
     assert capsys.readouterr().out == to_yaml(Config(lr=1e-3, epochs=2))
 
 
-def test_explanations_of_a_base_class_come_first(capsys: pytest.CaptureFixture[str]) -> None:
-    @dataclass(frozen=True)
-    class Longer(Config):
-        seed: int = 0
-        """First seed."""
-        epochs: int = 5
-        """Fewer epochs."""
-
-    text = to_yaml(Longer())
-    assert "# First seed.\nseed: 0\n" in text
-    assert "# Fewer epochs.\nepochs: 5\n" in text
-    assert "# Permute the pixels.\npermuted: false\n" in text
-
-
 def test_help_is_instant(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(
@@ -372,31 +358,6 @@ def test_help_is_instant(tmp_path: Path) -> None:
     assert imported.isdisjoint({"torch", "numpy", "scipy", "jsonargparse", "rich"})
     # Processor time: the clock on the wall depends on what else the machine is doing.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.35
-
-
-# ---- mistakes of the author of a config class
-
-
-def test_unusable_config_classes() -> None:
-    @dataclass
-    class NoDefault:
-        lr: float
-
-    @dataclass
-    class OddType:
-        lr: dict[str, int] = field(default_factory=dict)
-
-    @dataclass
-    class TwoTypes:
-        lr: int | str = 1
-
-    @dataclass
-    class Taken:
-        config: str = ""
-
-    for config_class in (NoDefault, OddType, TwoTypes, Taken):
-        with pytest.raises(TypeError, match=config_class.__name__):
-            parse(config_class, [], prog="", description="")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from core.config_fields import config_fields, describe
+
+
+@dataclass(frozen=True)
+class Base:
+    lr: float = 0.1
+    """Learning
+    rate."""
+    epochs: int = 300
+    """Epochs."""
+    silent: bool = False
+    out: Path = field(default=Path("runs"), metadata={"hash": False})
+    sizes: list[int] = field(default_factory=lambda: [1, 2])
+
+
+def test_fields_of_a_class_and_its_base() -> None:
+    @dataclass(frozen=True)
+    class Longer(Base):
+        """Strings elsewhere, such as this one, explain no field."""
+
+        epochs: int = 5
+        """Fewer epochs."""
+        seed: int = 0
+        """First seed."""
+
+    fields = config_fields(Longer)
+    assert {key: item.explanation for key, item in fields.items()} == {
+        "lr": "Learning rate.",
+        "epochs": "Fewer epochs.",
+        "silent": "",
+        "out": "",
+        "sizes": "",
+        "seed": "First seed.",
+    }
+    assert [item.default for item in fields.values()] == [0.1, 5, False, Path("runs"), [1, 2], 0]
+    assert [key for key, item in fields.items() if not item.hashed] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (int, "int"),
+        (bool, "true|false"),
+        (str, "text"),
+        (Path | None, "path or none"),
+        (Literal["sgd", 3], "{sgd,3}"),
+        (list[float], "list of float"),
+        (tuple[int, ...] | None, "list of int or none"),
+        (tuple[int, float], "2 values: int, float"),
+    ],
+)
+def test_describe(kind: Any, words: str) -> None:
+    assert describe(kind) == words
+
+
+def test_unusable_classes_are_refused() -> None:
+    @dataclass
+    class NoDefault:
+        lr: float
+
+    @dataclass
+    class OddType:
+        lr: dict[str, int] = field(default_factory=dict)
+
+    @dataclass
+    class OddItems:
+        lr: tuple[bytes, ...] = ()
+
+    @dataclass
+    class TwoTypes:
+        lr: int | str = 1
+
+    @dataclass
+    class Taken:
+        config: str = ""
+
+    for config_class in (NoDefault, OddType, OddItems, TwoTypes, Taken):
+        with pytest.raises(TypeError, match=config_class.__name__):
+            config_fields(config_class)
