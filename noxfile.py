@@ -1,0 +1,62 @@
+"""The checks, each in an environment of its own.
+
+`nox` runs them all; `nox -s brf -- -k smoke` runs one and hands what follows `--` to pytest.
+"""
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+
+PAPERS = sorted(path.parent.name for path in Path(__file__).parent.glob("papers/*/pyproject.toml"))
+
+
+def sync(session: nox.Session, *arguments: str) -> None:
+    """Fill the session's environment from the workspace, at the versions the root pins."""
+    session.run_install(
+        "uv",
+        "sync",
+        f"--python={session.virtualenv.location}",
+        *arguments,
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+    )
+
+
+def run_tests(session: nox.Session, package: str, folder: str) -> None:
+    sync(session, "--package", package, "--group", "test")
+    session.run("pytest", folder, *session.posargs)
+
+
+@nox.session
+def core(session: nox.Session) -> None:
+    """The tests of the shared package."""
+    run_tests(session, "core", "core/tests")
+
+
+def add_paper(name: str) -> None:
+    @nox.session(name=name)
+    def paper(session: nox.Session) -> None:
+        run_tests(session, name, f"papers/{name}/tests")
+
+    paper.__doc__ = f"The tests and smoke runs of papers/{name}."
+
+
+for name in PAPERS:
+    add_paper(name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style: ruff check and ruff format."""
+    sync(session, "--only-group", "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types: mypy over core and the papers."""
+    sync(session, "--all-packages", "--group", "types")
+    session.run("mypy", "core", "papers", *session.posargs)
