@@ -23,7 +23,17 @@ class Layer(nn.Module):
         recurrent: Feed the spikes of the last step back through ``V``.
         bias: Add a trainable bias.
         zero_bias: Start the bias at zero; otherwise ``U(+-1/sqrt(fan in))``.
+        mask_probability: Share of ``V`` that is pruned, drawn once at construction. The buffer
+            ``recurrent_mask`` ``[H, H]`` exists only where this is above 0. Every forward first
+            zeroes the pruned weights; their gradient is not masked, so that an optimiser moves
+            them until the next forward (as in the BRF authors' masked linear layer).
+        deletion_probability: Chance with which each spike is lost on its way out of the neuron,
+            in training and in evaluation (noise study); see ``spike_mask_TBN`` of
+            :func:`core.scan.scan`.
         backend: For :func:`core.scan.scan`.
+
+    Raises:
+        ValueError: For a probability outside ``[0, 1]``, or pruning without recurrence.
     """
 
     def __init__(
@@ -34,9 +44,15 @@ class Layer(nn.Module):
         recurrent: bool = False,
         bias: bool = False,
         zero_bias: bool = False,
+        mask_probability: float = 0.0,
+        deletion_probability: float = 0.0,
         backend: str = "auto",
     ) -> None:
         super().__init__()
+        _check_probability("mask_probability", mask_probability)
+        _check_probability("deletion_probability", deletion_probability)
+        if mask_probability > 0.0 and not recurrent:
+            raise ValueError("mask_probability prunes recurrent weights: it needs recurrent=True")
         fan_in = inputs + (neuron.size if recurrent else 0)
         joint = nn.Linear(fan_in, neuron.size, bias=bias)
         nn.init.xavier_uniform_(joint.weight)
@@ -46,19 +62,52 @@ class Layer(nn.Module):
         self.input_weight = nn.Parameter(weight[:, :inputs].clone())
         self.recurrent_weight = nn.Parameter(weight[:, inputs:].clone()) if recurrent else None
         self.bias = joint.bias
+        self.recurrent_mask: Tensor | None
+        if mask_probability > 0.0:
+            keep = torch.rand(neuron.size, neuron.size) > mask_probability
+            self.register_buffer("recurrent_mask", keep.to(weight.dtype))
+        else:
+            self.recurrent_mask = None
         self.neuron = neuron
+        self.deletion_probability = deletion_probability
         self.backend = backend
 
     def forward(
         self, x_TBI: Tensor, state: Any = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Any]:
-        """Output ``[T, B, H]`` and final state for input ``[T, B, I]``."""
+        """Output ``[T, B, H]`` and final state for input ``[T, B, I]``.
+
+        Args:
+            x_TBI: Input.
+            state: State before the first step, None for the neuron's own initial state.
+            generator: Where deleted spikes and a random initial state are drawn from; None for
+                PyTorch's global generator.
+        """
+        self._prune()
         current_TBH = nn.functional.linear(x_TBI, self.input_weight, self.bias)
         return scan(
             self.neuron,
             current_TBH,
             recurrent_weight=self.recurrent_weight,
+            spike_mask_TBN=self._surviving(current_TBH, generator),
             state=state,
             backend=self.backend,
             generator=generator,
         )
+
+    def _prune(self) -> None:
+        if self.recurrent_mask is not None and self.recurrent_weight is not None:
+            # .data, not no_grad: masking twice changes nothing, so a second forward must not
+            # mark the weight as modified for the backward of the first.
+            self.recurrent_weight.data.mul_(self.recurrent_mask)
+
+    def _surviving(self, like: Tensor, generator: torch.Generator | None) -> Tensor | None:
+        if self.deletion_probability == 0.0:
+            return None
+        uniform = torch.rand(like.shape, dtype=like.dtype, device=like.device, generator=generator)
+        return (uniform > self.deletion_probability).to(like.dtype)
+
+
+def _check_probability(name: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name} is a probability between 0 and 1, not {value}")

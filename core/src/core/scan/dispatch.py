@@ -14,8 +14,8 @@ from core.errors import UserError
 from core.neurons.base import Neuron
 from core.scan import reference
 
-Unsupported = Callable[[Neuron, Tensor, Tensor | None], str | None]
-Run = Callable[[Neuron, Tensor, Tensor | None, Any], tuple[Tensor, Any]]
+Unsupported = Callable[[Neuron, Tensor, Tensor | None, Tensor | None], str | None]
+Run = Callable[[Neuron, Tensor, Tensor | None, Tensor | None, Any], tuple[Tensor, Any]]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class Backend:
     Attributes:
         name: What ``backend=`` and ``SNN_BACKEND`` call it.
         note: One line for ``core doctor``.
-        unsupported: Why it cannot take a case, or None when it can.
-        run: Takes ``(neuron, current_TBN, recurrent_weight, state)``.
+        unsupported: Why it cannot take a case ``(neuron, current_TBN, recurrent_weight,
+            spike_mask_TBN)``, or None when it can.
+        run: Takes ``(neuron, current_TBN, recurrent_weight, spike_mask_TBN, state)``.
     """
 
     name: str
@@ -47,7 +48,12 @@ BACKENDS: tuple[Backend, ...] = (
 
 
 def choose(
-    neuron: Neuron, current_TBN: Tensor, recurrent_weight: Tensor | None, backend: str = "auto"
+    neuron: Neuron,
+    current_TBN: Tensor,
+    recurrent_weight: Tensor | None,
+    backend: str = "auto",
+    *,
+    spike_mask_TBN: Tensor | None = None,
 ) -> Backend:
     """The backend that :func:`scan` takes for these arguments.
 
@@ -59,13 +65,14 @@ def choose(
         UserError: Unknown name, or the named backend does not support the case.
     """
     name = backend if backend != "auto" else os.environ.get("SNN_BACKEND", "auto")
+    case = (neuron, current_TBN, recurrent_weight, spike_mask_TBN)
     if name == "auto":
         for candidate in BACKENDS:
-            if candidate.unsupported(neuron, current_TBN, recurrent_weight) is None:
+            if candidate.unsupported(*case) is None:
                 return candidate
     for candidate in BACKENDS:
         if candidate.name == name:
-            reason = candidate.unsupported(neuron, current_TBN, recurrent_weight)
+            reason = candidate.unsupported(*case)
             if reason is None:
                 return candidate
             raise UserError(
@@ -81,6 +88,7 @@ def scan(
     current_TBN: Tensor,
     *,
     recurrent_weight: Tensor | None = None,
+    spike_mask_TBN: Tensor | None = None,
     state: Any = None,
     backend: str = "auto",
     generator: torch.Generator | None = None,
@@ -88,12 +96,16 @@ def scan(
     """Run a neuron over time.
 
     For every step ``t``: ``current[t] += recurrent_weight @ spike[t-1]`` where there is a
-    recurrent weight, then ``state, output[t] = neuron.step(coefficients, state, current[t])``.
+    recurrent weight, then ``state, output[t] = neuron.step(coefficients, state, current[t])``,
+    then ``output[t] = state.spike = spike_mask[t] * output[t]`` where there is a spike mask.
 
     Args:
         neuron: ``N`` neurons of one kind.
         current_TBN: Input current, ``T >= 1``; ``B`` may be zero.
         recurrent_weight: ``[N, N]``, from column to row (``torch.nn.Linear``'s convention).
+        spike_mask_TBN: 1 keeps a spike, 0 deletes it on its way out of the neuron: what the step
+            itself did with it (reset, refractory variable) stands, while the output, the
+            recurrence and whatever the next step reads from ``state.spike`` see it deleted.
         state: State before the first step, None for the neuron's own initial state.
         backend: See :func:`choose`.
         generator: Passed to the neuron's ``initial_state``.
@@ -103,28 +115,37 @@ def scan(
         after the last step.
 
     Raises:
-        ValueError: Shapes that do not fit, or recurrence on a neuron that does not spike.
+        ValueError: Shapes that do not fit, or recurrence or a spike mask on a neuron that does
+            not spike.
         UserError: A backend that is unknown or cannot take the case.
     """
-    _check(neuron, current_TBN, recurrent_weight)
-    chosen = choose(neuron, current_TBN, recurrent_weight, backend)
+    _check(neuron, current_TBN, recurrent_weight, spike_mask_TBN)
+    chosen = choose(neuron, current_TBN, recurrent_weight, backend, spike_mask_TBN=spike_mask_TBN)
     if state is None:
         state = neuron.initial_state(current_TBN.shape[1], generator)
-    return chosen.run(neuron, current_TBN, recurrent_weight, state)
+    return chosen.run(neuron, current_TBN, recurrent_weight, spike_mask_TBN, state)
 
 
-def _check(neuron: Neuron, current_TBN: Tensor, recurrent_weight: Tensor | None) -> None:
+def _check(
+    neuron: Neuron,
+    current_TBN: Tensor,
+    recurrent_weight: Tensor | None,
+    spike_mask_TBN: Tensor | None,
+) -> None:
     if current_TBN.dim() != 3 or current_TBN.shape[2] != neuron.size:
         raise ValueError(
             f"current has shape {tuple(current_TBN.shape)}, expected [T, B, {neuron.size}]"
         )
     if current_TBN.shape[0] == 0:
         raise ValueError("current has no time step (T = 0)")
-    if recurrent_weight is not None:
+    expected = {
+        "recurrent weight": (recurrent_weight, (neuron.size, neuron.size)),
+        "spike mask": (spike_mask_TBN, tuple(current_TBN.shape)),
+    }
+    for what, (tensor, shape) in expected.items():
+        if tensor is None:
+            continue
         if not neuron.spiking:
-            raise ValueError(f"{type(neuron).__name__} does not spike: no recurrent weight")
-        if recurrent_weight.shape != (neuron.size, neuron.size):
-            raise ValueError(
-                f"recurrent weight has shape {tuple(recurrent_weight.shape)}, "
-                f"expected [{neuron.size}, {neuron.size}]"
-            )
+            raise ValueError(f"{type(neuron).__name__} does not spike: it takes no {what}")
+        if tensor.shape != shape:
+            raise ValueError(f"{what} has shape {tuple(tensor.shape)}, expected {list(shape)}")
