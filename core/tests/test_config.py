@@ -271,6 +271,11 @@ def test_to_yaml_explains_and_parses_back(tmp_path: Path) -> None:
     assert load_yaml(Config, Path(written(tmp_path, text))) == Config()
 
 
+@pytest.mark.parametrize("note", ["None", "none", "null", "~", "", "true", "1", None])
+def test_to_yaml_keeps_texts_that_look_like_none(tmp_path: Path, note: str | None) -> None:
+    assert load_yaml(Config, Path(written(tmp_path, to_yaml(Config(note=note))))).note == note
+
+
 # ---- hash
 
 

@@ -116,7 +116,6 @@ def to_yaml(config: DataclassInstance, header: str = "") -> str:
             {key: plain[key]},
             default_flow_style=None if isinstance(plain[key], list) else False,
             default_style=quote,
-            width=float("inf"),
             allow_unicode=True,
         )
         parts.append("\n".join([*comment, entry.rstrip("\n")]))

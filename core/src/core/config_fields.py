@@ -178,9 +178,7 @@ def _read_sequence(kind: Any, text: Text) -> list[Any] | tuple[Any, ...]:
     container, kinds = get_origin(kind), get_args(kind)
     if container is list or kinds[1:] == (...,):
         kinds = kinds[:1] * len(items)
-    if len(kinds) != len(items):
-        raise ValueError
-    return container(
+    return container(  # strict: another number of items raises ValueError
         _read(item_kind, Text(item)) for item_kind, item in zip(kinds, items, strict=True)
     )
 
