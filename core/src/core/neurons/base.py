@@ -111,6 +111,10 @@ class Neuron(nn.Module):
         """
         raise NotImplementedError
 
+    def divergence_hint(self) -> str | None:
+        """Which parameters make this neuron diverge, in words; None when none do."""
+        return None
+
     def extra_repr(self) -> str:
         """Size, for ``print(model)``."""
         return str(self.size)

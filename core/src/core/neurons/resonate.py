@@ -88,6 +88,22 @@ class RF(Neuron):
         """``w = |omega|``, ``b = -|b_offset|``."""
         return self.Coefficients(self.omega.abs(), -self.b_offset.abs())
 
+    @torch.no_grad()
+    def divergence_hint(self) -> str | None:
+        """Neurons whose oscillation grows by itself: ``|1 + (b + i w) dt| > 1``."""
+        omega, damping = self.coefficients()
+        growth = torch.sqrt((1.0 + damping * self.dt) ** 2 + (omega * self.dt) ** 2)
+        # A neuron on the boundary may exceed 1 by rounding; a real one does so clearly. NaN (no
+        # stable damping exists) compares false, so it is counted apart.
+        growing = int((~(growth <= 1.001)).sum())
+        if growing == 0:
+            return None
+        return (
+            f"{growing} of {self.size} neurons oscillate with growing amplitude (omega up to "
+            f"{float(omega.max()):.1f} rad/s); lower omega, raise b_offset, or use BRF, whose "
+            "damping stays stable below 100 rad/s"
+        )
+
     def oscillate(
         self, omega: Tensor, damping: Tensor, u: Tensor, v: Tensor, current: Tensor
     ) -> tuple[Tensor, Tensor]:

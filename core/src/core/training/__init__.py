@@ -1,0 +1,1 @@
+"""Training: one epoch, whole runs that survive a kill, seeds and devices."""

@@ -1,0 +1,67 @@
+"""Which device a run uses, and how the processor is set up for spiking networks."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+
+import torch
+
+from core.errors import UserError
+
+
+def choose_device(name: str, threads: int = 0) -> torch.device:
+    """The device called ``name``, with the process prepared for it.
+
+    Denormal numbers are flushed to zero: decaying membranes reach them, and a processor computes
+    with them many times slower. Threads that PyTorch starts later inherit the setting, so call
+    this before any computation.
+
+    Args:
+        name: ``auto`` (a GPU when there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        threads: Processor threads, 0 for PyTorch's choice.
+
+    Raises:
+        UserError: The device does not exist here.
+    """
+    torch.set_flush_denormal(True)
+    if threads:
+        torch.set_num_threads(threads)
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(
+            f"--device {name}: no such kind of device; use auto, cpu or cuda"
+        ) from error
+    if device.type == "cuda" and (
+        not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()
+    ):
+        raise UserError(f"--device {name}: PyTorch sees no such GPU here; use --device cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError(f"--device {name}: PyTorch sees no such GPU here; use --device cpu")
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """Model name of the processor or GPU, for records."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Largest memory this process has held so far, in MiB: GPU memory on a GPU, else resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -1,0 +1,56 @@
+"""Where and with what a run was made: the facts a record needs to be repeatable."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.training.devices import device_name
+
+
+def describe(device: torch.device, backend: str) -> dict[str, Any]:
+    """Versions, commit, command and device of this process, JSON-able."""
+    commit, dirty = _commit()
+    return {
+        "command": _command(),
+        "commit": commit,
+        "dirty": dirty,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "core": version("core"),
+        },
+        "device": str(device),
+        "device_name": device_name(device),
+        "threads": torch.get_num_threads(),
+        "backend": backend,
+    }
+
+
+def _command() -> str:
+    """The command line with the script by name, so that no path of this machine is recorded."""
+    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """Commit of the checkout this package runs from, and whether tracked files were changed."""
+    folder = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "-uno"))
+    except (OSError, subprocess.CalledProcessError):
+        return None, None  # installed without git: the versions above have to do

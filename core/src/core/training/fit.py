@@ -1,0 +1,268 @@
+"""A whole run: evaluate, keep the best, train an epoch, again; stop and go on without a trace."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from core import checkpoints
+from core.errors import RunFailed
+from core.training.devices import peak_memory_mb
+from core.training.loop import (
+    Diverged,
+    Metrics,
+    Objective,
+    TrainStep,
+    evaluate,
+    likely_cause,
+    train_one_epoch,
+)
+from core.training.progress import RunProgress, duration
+from core.training.run_folder import RESUME, RunFolder, now
+from core.training.seeding import random_state, restore_random_state
+
+
+class EpochBatches(Protocol):
+    """Batches whose order in an epoch is a pure function of that epoch."""
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
+        """Batches of this epoch."""
+        ...
+
+
+@dataclass
+class Job:
+    """What :func:`fit` needs.
+
+    Attributes:
+        model: On its device already.
+        objective: Loss and counts of a batch, used for evaluation.
+        train_step: One training step.
+        optimizer: Of the model's parameters.
+        scheduler: Stepped after each epoch.
+        train: Training batches.
+        validation: Selects the best epoch by its loss.
+        test: Evaluated each epoch for the curve; never used to select.
+        epochs: Training epochs; there are ``epochs + 1`` evaluations.
+        best_on_ties: Which of two epochs with equal validation loss is kept.
+        manifest: Goes into every checkpoint, with epoch and metrics.
+        device: Where the model is.
+    """
+
+    model: nn.Module
+    objective: Objective
+    train_step: TrainStep
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    train: EpochBatches
+    validation: EpochBatches
+    test: EpochBatches
+    epochs: int
+    best_on_ties: Literal["first", "last"]
+    manifest: dict[str, Any]
+    device: torch.device
+
+
+@dataclass
+class _Progress:
+    """What the resume state holds beside model, optimiser, scheduler and random state."""
+
+    epoch: int = 0
+    best_loss: float = float("inf")
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+
+def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, Any]]:
+    """Run ``job`` in ``folder`` and return the rows of ``metrics.jsonl``.
+
+    After each evaluation everything needed to go on is on the disk, so that a kill at any moment
+    loses at most the epoch it interrupts, and a resumed run ends with the same bits as an
+    uninterrupted one.
+
+    Raises:
+        RunFailed: A loss became NaN, or a file could not be written; what was finished is kept.
+        KeyboardInterrupt: Passed on, after the status was written.
+    """
+    state = _restore(job, folder) if resume else _Progress()
+    folder.write_metrics(state.history)
+    status = "failed"
+    try:
+        _run(job, folder, state, fresh=not resume)
+        status = "finished"
+    except Diverged as error:
+        raise RunFailed(f"{error}. {_kept(folder, state)}") from error
+    except OSError as error:
+        raise RunFailed(
+            f"cannot write {error.filename or folder.path}: {error.strerror}. "
+            f"{_kept(folder, state)}; make room and continue with --resume {folder.path}"
+        ) from error
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        _leave_status(folder, status)
+    return state.history
+
+
+def _run(job: Job, folder: RunFolder, state: _Progress, *, fresh: bool) -> None:
+    steps = len(job.train)
+    # `purge_step` hides what a killed run had logged beyond its last checkpoint.
+    writer = SummaryWriter(str(folder.path), purge_step=None if fresh else state.epoch * steps)
+    progress = RunProgress(job.epochs * steps, state.epoch * steps)
+    with writer, progress:
+        if fresh:
+            _evaluate_and_save(job, folder, state, writer, progress, trained=None, started=None)
+        for epoch in range(state.epoch + 1, job.epochs + 1):
+            started = time.monotonic()
+
+            def on_step(value: float, step: int, epoch: int = epoch) -> None:
+                writer.add_scalar("Loss/train", value, (epoch - 1) * steps + step)
+                progress.step(epoch, value)
+
+            trained = train_one_epoch(
+                job.model,
+                job.train.epoch(epoch),
+                job.train_step,
+                job.optimizer,
+                device=job.device,
+                on_step=on_step,
+            )
+            job.scheduler.step()
+            state.epoch = epoch
+            _evaluate_and_save(job, folder, state, writer, progress, trained, started)
+
+
+def _evaluate_and_save(
+    job: Job,
+    folder: RunFolder,
+    state: _Progress,
+    writer: SummaryWriter,
+    progress: RunProgress,
+    trained: Metrics | None,
+    started: float | None,
+) -> None:
+    started = time.monotonic() if started is None else started
+    measured = {
+        name: evaluate(job.model, batches.epoch(0), job.objective, device=job.device)
+        for name, batches in (("val", job.validation), ("test", job.test))
+    }
+    row = _row(job, state.epoch, trained, measured, time.monotonic() - started)
+    if not row["val_loss"] < float("inf"):
+        # Not saved: the weights that gave NaN must not replace the last good ones.
+        raise Diverged(f"the evaluation after epoch {state.epoch}", 1, likely_cause(job.model))
+    state.history.append(row)
+    better = row["val_loss"] < state.best_loss
+    if better or (row["val_loss"] == state.best_loss and job.best_on_ties == "last"):
+        state.best_loss = row["val_loss"]
+        _save_weights(job, folder, "best", row)
+    _save_weights(job, folder, "last", row)
+    _save_resume(job, folder, state)
+    folder.write_metrics(state.history)
+    folder.update(
+        epochs_done=state.epoch,
+        seconds_per_epoch=_seconds_per_epoch(state.history),
+        peak_memory_mb=round(peak_memory_mb(job.device), 1),
+    )
+    for name, metrics in measured.items():
+        writer.add_scalar(f"Loss/{name}", metrics.loss, state.epoch)
+        writer.add_scalar(f"Accuracy/{name}", metrics.accuracy, state.epoch)
+        writer.add_scalar(f"SOP/{name}", metrics.sop, state.epoch)
+    if trained is not None:
+        writer.add_scalar("Accuracy/train", trained.accuracy, state.epoch)
+    progress.line(_line(row, job.epochs))
+
+
+def _row(
+    job: Job, epoch: int, trained: Metrics | None, measured: dict[str, Metrics], seconds: float
+) -> dict[str, Any]:
+    return {
+        "epoch": epoch,
+        "train_loss": trained.loss if trained else None,
+        "train_accuracy": trained.accuracy if trained else None,
+        "val_loss": measured["val"].loss,
+        "val_accuracy": measured["val"].accuracy,
+        "test_loss": measured["test"].loss,
+        "test_accuracy": measured["test"].accuracy,
+        "sop": measured["test"].sop,
+        "learning_rate": job.optimizer.param_groups[0]["lr"],
+        "seconds": round(seconds, 3),
+    }
+
+
+def _line(row: dict[str, Any], epochs: int) -> str:
+    train = "" if row["train_loss"] is None else f"train loss {row['train_loss']:.4f} | "
+    return (
+        f"epoch {row['epoch']}/{epochs} | {train}"
+        f"val loss {row['val_loss']:.6f}, accuracy {row['val_accuracy']:.2f} % | "
+        f"test loss {row['test_loss']:.4f}, accuracy {row['test_accuracy']:.2f} %, "
+        f"{row['sop']:.1f} spikes per sample | {duration(row['seconds'])}"
+    )
+
+
+def _seconds_per_epoch(history: list[dict[str, Any]]) -> float | None:
+    """Median over trained epochs: one pause of the machine does not count."""
+    seconds = sorted(row["seconds"] for row in history[1:])
+    return seconds[len(seconds) // 2] if seconds else None
+
+
+def _save_weights(job: Job, folder: RunFolder, name: str, row: dict[str, Any]) -> None:
+    manifest = {**job.manifest, "epoch": row["epoch"], "metrics": row}
+    checkpoints.save(folder.path / f"{name}.safetensors", job.model, manifest)
+
+
+def _save_resume(job: Job, folder: RunFolder, state: _Progress) -> None:
+    checkpoints.save_resume_state(
+        folder.path / RESUME,
+        {
+            "model": job.model.state_dict(),
+            "optimizer": job.optimizer.state_dict(),
+            "scheduler": job.scheduler.state_dict(),
+            "random": random_state(),
+            "progress": dataclasses.asdict(state),
+        },
+    )
+
+
+def _restore(job: Job, folder: RunFolder) -> _Progress:
+    path = folder.path / RESUME
+    saved = checkpoints.load_resume_state(path)
+    checkpoints.load_into(job.model, saved["model"], str(path))
+    job.optimizer.load_state_dict(saved["optimizer"])
+    job.scheduler.load_state_dict(saved["scheduler"])
+    restore_random_state(saved["random"])
+    return _Progress(**saved["progress"])
+
+
+def _kept(folder: RunFolder, state: _Progress) -> str:
+    if not state.history:
+        return "Nothing was saved yet"
+    return f"Everything up to epoch {state.history[-1]['epoch']} is kept in {folder.path}"
+
+
+def _leave_status(folder: RunFolder, status: str) -> None:
+    try:
+        folder.update(status=status, finished=now() if status == "finished" else None)
+    except OSError:
+        if status == "finished":
+            raise
+
+
+SchedulerFactory = Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
+
+
+def linear_decay(epochs: int) -> SchedulerFactory:
+    """Learning rate times ``1 - epoch / epochs``; the last epoch uses ``lr / epochs``."""
+
+    def make(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda e: 1.0 - e / max(1, epochs))
+
+    return make

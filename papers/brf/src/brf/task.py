@@ -1,0 +1,169 @@
+"""The tasks: sequential MNIST, permuted sequential MNIST, ECG wave segmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from brf.config import Config, SmnistConfig
+from core.data import (
+    Batches,
+    digest,
+    load_digits,
+    load_mnist,
+    load_qtdb,
+    load_synthetic_ecg,
+    make_permutation,
+    split_indices,
+    time_first,
+    to_sequence,
+)
+from core.data.batches import Transform
+from core.data.images import ImageData
+from core.data.qtdb import EcgData
+
+ECG_CLASSES = 6
+DIGIT_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, ready to train on.
+
+    Attributes:
+        data: Name of the data set, as records say it.
+        data_digest: Identifies its bytes.
+        inputs: ``I``.
+        classes: ``C``.
+        per_step: One target per time step.
+        train: Shuffled training batches.
+        validation: Part of the training data, held out to select the epoch.
+        test: The published test set.
+        permutation: Order of the pixels, for PS-MNIST.
+    """
+
+    data: str
+    data_digest: str
+    inputs: int
+    classes: int
+    per_step: bool
+    train: Batches
+    validation: Batches
+    test: Batches
+    permutation: Tensor | None = None
+
+
+def load_task(config: Config) -> Task:
+    """The task of ``config``, from its original files or the embedded stand-in.
+
+    Raises:
+        UserError: Data missing or damaged.
+    """
+    return _digits(config) if isinstance(config, SmnistConfig) else _ecg(config)
+
+
+def ecg_transform(spikes_BTI: Tensor, labels_BT: Tensor) -> tuple[Tensor, Tensor]:
+    """Packed ``[B, T, ...]`` to float32 ``[T, B, 4]`` and int64 ``[T, B]``."""
+    return time_first(spikes_BTI).to(torch.float32), time_first(labels_BT).to(torch.int64)
+
+
+def digit_transform(max_value: int, permutation: Tensor | None) -> Transform:
+    """Packed images to pixel sequences ``[T, B, 1]`` and int64 labels ``[B]``."""
+
+    def transform(images_BHW: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
+        return to_sequence(images_BHW, max_value, permutation), labels_B.to(torch.int64)
+
+    return transform
+
+
+def _ecg(config: Config) -> Task:
+    if config.data == "embedded":
+        name, train, test = "synthetic_ecg", load_synthetic_ecg("train"), load_synthetic_ecg("test")
+    else:
+        name = "qtdb"
+        train, test = (_load_ecg(split, config.data_folder) for split in ("train", "test"))
+    chosen, held_out = split_indices(len(train.labels), config.val_fraction, seed=config.seed)
+
+    def batches(
+        data: EcgData, rows: NDArray[np.int64] | slice, size: int, shuffle: bool
+    ) -> Batches:
+        return Batches(
+            data.spikes[rows],
+            data.labels[rows],
+            batch_size=size,
+            shuffle=shuffle,
+            seed=config.seed,
+            transform=ecg_transform,
+        )
+
+    return Task(
+        data=name,
+        data_digest=digest(name),
+        inputs=4,
+        classes=ECG_CLASSES,
+        per_step=True,
+        train=batches(train, chosen, config.batch_size, True),
+        # one batch each, as the authors do: the validation loss is a mean over batches
+        validation=batches(train, held_out, len(held_out), False),
+        test=batches(test, slice(None), len(test.labels), False),
+    )
+
+
+def _load_ecg(split: str, folder: Path | None) -> EcgData:
+    return load_qtdb("train" if split == "train" else "test", folder)
+
+
+def _digits(config: SmnistConfig) -> Task:
+    if config.data == "embedded":
+        name, train, test = "digits", load_digits("train"), load_digits("test")
+    else:
+        name = "mnist"
+        train, test = (
+            load_mnist("train", config.data_folder),
+            load_mnist("test", config.data_folder),
+        )
+    steps = train.images[0].size
+    permutation = None
+    if config.permuted:
+        permutation = make_permutation(steps, seed=config.seed)
+    rows = _class_balanced_subset(train.labels, config.train_fraction, config.seed)
+    chosen, held_out = split_indices(len(rows), config.val_fraction, seed=config.seed)
+
+    def batches(data: ImageData, which: NDArray[np.int64] | slice, shuffle: bool) -> Batches:
+        return Batches(
+            data.images[which],
+            data.labels[which],
+            batch_size=config.batch_size,
+            shuffle=shuffle,
+            seed=config.seed,
+            transform=digit_transform(data.max_value, permutation),
+        )
+
+    return Task(
+        data=name,
+        data_digest=digest(name),
+        inputs=1,
+        classes=DIGIT_CLASSES,
+        per_step=False,
+        train=batches(train, rows[chosen], True),
+        validation=batches(train, rows[held_out], False),
+        test=batches(test, slice(None), False),
+        permutation=permutation,
+    )
+
+
+def _class_balanced_subset(
+    labels: NDArray[np.uint8], fraction: float, seed: int
+) -> NDArray[np.int64]:
+    """``int(fraction * n_c)`` random rows of every class ``c``, ascending (seed repository)."""
+    if fraction == 1.0:
+        return np.arange(len(labels))
+    generator = np.random.default_rng((seed, len(labels)))
+    rows = [np.flatnonzero(labels == c) for c in np.unique(labels)]
+    kept = [generator.choice(r, int(fraction * len(r)), replace=False) for r in rows]
+    return np.sort(np.concatenate(kept))

@@ -1,0 +1,18 @@
+"""Train on ECG wave segmentation (QTDB)."""
+
+import sys
+
+from brf.config import parse_command_line
+from core.errors import run_main
+
+
+def main() -> None:
+    """Parse first: --help and a wrong flag need no PyTorch."""
+    config, base = parse_command_line(sys.argv[1:], prog="train_ecg.py", task="ecg")
+    from brf.experiment import run
+
+    run(config, base)
+
+
+if __name__ == "__main__":
+    run_main(main)
