@@ -1,0 +1,361 @@
+"""Fetching: what is there, what a server gives, what it gives wrongly, what can be done then."""
+
+import errno
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from core.data import fetch as fetch_module
+from core.data import registry
+from core.data.fetch import data_root, fetch, is_present
+from core.errors import UserError
+
+from .conftest import PACKED, PAYLOAD, PLAIN, Server, make_toy
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != ".lock"}
+
+
+COMPLETE = {"plain.bin": PLAIN, "packed.gz": PACKED}
+
+
+def test_data_root_is_snn_data_else_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNN_DATA", "~/somewhere")
+    assert data_root() == Path.home() / "somewhere"
+    monkeypatch.setenv("SNN_DATA", "")
+    assert data_root().name == "snn"
+
+
+def test_unknown_name_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="Did you mean 'mnist'"):
+        fetch("minst")
+
+
+def test_download_then_nothing_more_to_do(toy: Path, server: Server) -> None:
+    assert not is_present("toy")
+    assert fetch("toy") == toy
+    assert contents(toy) == COMPLETE
+    assert is_present("toy")
+    asked = list(server.asked)
+    assert asked == [("/a/plain.bin", None), ("/a/packed.gz", None)]
+    stamps = {p: p.stat().st_mtime_ns for p in [toy, *toy.iterdir()]}
+    fetch("toy")
+    assert server.asked == asked
+    assert {p: p.stat().st_mtime_ns for p in [toy, *toy.iterdir()]} == stamps
+
+
+def test_cut_connection_is_continued(toy: Path, server: Server) -> None:
+    server.cuts = {"/a/plain.bin": [100_000, 50_000]}
+    fetch("toy")
+    assert contents(toy) == COMPLETE
+    assert [span for path, span in server.asked if path == "/a/plain.bin"] == [
+        None,
+        "bytes=100000-",
+        "bytes=150000-",
+    ]
+
+
+def test_partial_file_of_an_earlier_run_is_continued(toy: Path, server: Server) -> None:
+    toy.mkdir(parents=True)
+    (toy / "plain.bin.part").write_bytes(PLAIN[:70_000])
+    fetch("toy")
+    assert contents(toy) == COMPLETE
+    assert server.asked[0] == ("/a/plain.bin", "bytes=70000-")
+
+
+def test_interrupted_download_keeps_the_part(
+    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.cuts = {"/a/plain.bin": [100_000, 0]}  # the second answer brings nothing: gives up
+    with pytest.raises(UserError, match="after 100000 of 204800 bytes"):
+        fetch("toy")
+    assert contents(toy) == {"plain.bin.part": PLAIN[:100_000]}
+
+
+def test_server_without_range_starts_again(toy: Path, server: Server) -> None:
+    server.ranges = False
+    server.cuts = {"/a/plain.bin": [100_000]}
+    fetch("toy")
+    assert contents(toy) == COMPLETE
+
+
+def test_server_without_length(toy: Path, server: Server) -> None:
+    server.announce_length = False
+    server.cuts = {"/a/plain.bin": [100_000]}  # looks like a clean end
+    fetch("toy")
+    assert contents(toy) == COMPLETE
+
+
+def test_gz_file_labelled_as_encoding_is_not_unpacked(toy: Path, server: Server) -> None:
+    server.headers = {"Content-Encoding": "gzip"}
+    fetch("toy")
+    assert contents(toy) == COMPLETE
+
+
+def test_spoilt_part_is_set_aside_and_the_same_mirror_serves_again(
+    toy: Path, server: Server
+) -> None:
+    toy.mkdir(parents=True)
+    (toy / "plain.bin.part").write_bytes(b"?" * 1000)
+    fetch("toy")
+    assert contents(toy) == {**COMPLETE, "plain.bin.rejected": b"?" * 1000 + PLAIN[1000:]}
+
+
+def test_corrupt_body_is_rejected_and_the_next_mirror_tried(toy: Path, server: Server) -> None:
+    wrong = b"x" * len(PLAIN)
+    server.files["/b/plain.bin"] = PLAIN
+    server.files["/a/plain.bin"] = wrong
+    fetch("toy")
+    assert contents(toy) == {**COMPLETE, "plain.bin.rejected": wrong}
+
+
+def test_rejected_files_are_not_overwritten(toy: Path, server: Server) -> None:
+    server.files = {"/a/plain.bin": b"x" * len(PLAIN), "/b/plain.bin": b"y" * len(PLAIN)}
+    with pytest.raises(UserError, match=r"kept as plain\.bin\.rejected\.2"):
+        fetch("toy")
+    assert contents(toy) == {
+        "plain.bin.rejected": b"x" * len(PLAIN),
+        "plain.bin.rejected.2": b"y" * len(PLAIN),
+    }
+
+
+@pytest.mark.parametrize("wrong", [b"<html>sign in</html>", PLAIN + b"more"])
+def test_other_length_is_refused_before_it_is_downloaded(
+    toy: Path, server: Server, wrong: bytes
+) -> None:
+    server.files["/b/plain.bin"] = PLAIN
+    server.files["/a/plain.bin"] = wrong
+    fetch("toy")
+    assert contents(toy) == COMPLETE
+
+
+def test_too_long_body_without_length_is_cut_off(toy: Path, server: Server) -> None:
+    server.announce_length = False
+    server.files["/b/plain.bin"] = PLAIN
+    server.files["/a/plain.bin"] = PLAIN * 20
+    fetch("toy")
+    assert len(contents(toy)["plain.bin.rejected"]) < 2 * len(PLAIN)
+    assert (toy / "plain.bin").read_bytes() == PLAIN
+
+
+def test_missing_on_the_first_mirror(toy: Path, server: Server) -> None:
+    server.files = {"/b/plain.bin": PLAIN, "/b/packed.gz": PACKED}
+    fetch("toy")
+    assert contents(toy) == COMPLETE
+
+
+def test_all_mirrors_fail_names_the_three_ways_out(toy: Path, server: Server) -> None:
+    server.files = {}
+    with pytest.raises(UserError) as caught:
+        fetch("toy")
+    message = str(caught.value)
+    for needed in (
+        f"{server.url}/a/plain.bin: HTTP 404",
+        f"{server.url}/b/plain.bin: HTTP 404",
+        "plain.bin, packed.gz",
+        "core fetch toy --from FOLDER",
+        "SNN_DATA",
+        "SNN_MIRROR",
+        "--mirror",
+        "toy/plain.bin",
+        "--data embedded",
+    ):
+        assert needed in message
+    assert len(server.asked) == 2  # the second file's timeouts are not waited for
+
+
+def test_refused_connection_is_said_in_few_words(
+    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.SOURCES, "toy", make_toy("http://127.0.0.1:1"))
+    with pytest.raises(UserError, match=r"plain\.bin: Connection refused \(after 0 of 204800"):
+        fetch("toy")
+
+
+@pytest.mark.parametrize("way", ["argument", "environment"])
+def test_own_mirror_comes_first(
+    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    server.files["/mine/toy/plain.bin"] = PLAIN  # has only one of the files
+    if way == "environment":
+        monkeypatch.setenv("SNN_MIRROR", f"{server.url}/mine")
+        fetch("toy")
+    else:
+        fetch("toy", mirror=f"{server.url}/mine/")
+    assert contents(toy) == COMPLETE
+    assert [path for path, _ in server.asked] == [
+        "/mine/toy/plain.bin",
+        "/mine/toy/packed.gz",
+        "/a/packed.gz",
+    ]
+
+
+def test_folder_as_mirror_is_pointed_to_from(toy: Path) -> None:
+    with pytest.raises(UserError, match="core fetch toy --from FOLDER"):
+        fetch("toy", mirror="/some/folder")
+
+
+@pytest.mark.parametrize("size", [len(PLAIN), 1000])
+def test_wrong_existing_file_is_left_untouched(toy: Path, server: Server, size: int) -> None:
+    toy.mkdir(parents=True)
+    (toy / "plain.bin").write_bytes(b"z" * size)
+    with pytest.raises(UserError) as caught:
+        fetch("toy")
+    expected = registry.SOURCES["toy"].files[0]
+    for needed in (
+        str(toy / "plain.bin"),
+        f"expected {expected.size} bytes, sha256 {expected.sha256}",
+        f"found    {size} bytes, sha256 ",
+        "Move it away",
+        "core fetch toy --from FOLDER",
+    ):
+        assert needed in str(caught.value)
+    assert contents(toy) == {"plain.bin": b"z" * size}
+    assert server.asked == []
+
+
+def test_file_packed_by_another_tool_is_right(toy: Path, server: Server) -> None:
+    toy.mkdir(parents=True)
+    other = gzip.compress(PAYLOAD, compresslevel=1, mtime=1)
+    assert other != PACKED
+    (toy / "packed.gz").write_bytes(other)
+    fetch("toy")
+    assert contents(toy) == {"plain.bin": PLAIN, "packed.gz": other}
+
+
+def by_hand(folder: Path, **files: bytes) -> Path:
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_bytes(content)
+    return folder
+
+
+def test_from_folder(toy: Path, server: Server, tmp_path: Path) -> None:
+    mine = by_hand(tmp_path / "mine", plain_bin=PLAIN, packed_gz=PACKED)
+    fetch("toy", source=mine)
+    assert contents(toy) == contents(mine) == COMPLETE
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("name", ["packed", "packed_gz"])  # browsers unpack and keep the name
+def test_from_folder_takes_an_unpacked_file(
+    toy: Path, server: Server, tmp_path: Path, name: str
+) -> None:
+    mine = by_hand(tmp_path / "mine", plain_bin=PLAIN, **{name: PAYLOAD})
+    fetch("toy", source=mine)
+    assert gzip.decompress((toy / "packed.gz").read_bytes()) == PAYLOAD
+    assert fetch("toy") == toy
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"plain_bin": PLAIN[:-1], "packed_gz": PACKED}, "found    204799 bytes"),
+        ({"plain_bin": PLAIN, "packed_gz": PACKED[:-1]}, r"packed\.gz is not the registered"),
+        ({"packed_gz": PACKED}, r"plain\.bin does not exist"),
+    ],
+)
+def test_from_folder_with_a_truncated_or_missing_file(
+    toy: Path, server: Server, tmp_path: Path, files: dict[str, bytes], message: str
+) -> None:
+    mine = by_hand(tmp_path / "mine", **files)
+    before = contents(mine)
+    with pytest.raises(UserError, match=message):
+        fetch("toy", source=mine)
+    assert contents(mine) == before
+    assert set(contents(toy)) <= {"plain.bin"} & set(before)
+    assert server.asked == []
+
+
+def test_read_only_root_with_right_files_is_enough(
+    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch("toy")
+    (toy / ".lock").unlink(missing_ok=True)
+
+    def refuse(*args: object, **kwargs: object) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for module, names in ((os, ("mkdir", "replace", "rename")), (fetch_module, ("_locked",))):
+        for name in names:
+            monkeypatch.setattr(module, name, refuse)
+    assert fetch("toy") == toy
+    assert contents(toy) == COMPLETE
+
+
+def test_read_only_root_with_missing_files(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = tmp_path / "a file"
+    blocked.write_bytes(b"")
+    monkeypatch.setenv("SNN_DATA", str(blocked / "root"))
+    with pytest.raises(UserError, match=r"plain\.bin, packed\.gz, missing so far.*SNN_DATA"):
+        fetch("toy")
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.ENOSPC, "Free some space"), (errno.EROFS, "you may read and write")],
+)
+def test_disk_that_cannot_be_written(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    def fail(*args: object, **kwargs: object) -> NoReturn:
+        raise OSError(number, os.strerror(number), "plain.bin.part")
+
+    monkeypatch.setattr(fetch_module, "download", fail)
+    with pytest.raises(UserError, match=rf"{os.strerror(number)}.*{advice}"):
+        fetch("toy")
+
+
+PROCESS = """
+import json, sys
+from core.data import registry
+from core.data.registry import DataSource, SourceFile
+from core.data.fetch import fetch
+files = tuple(SourceFile(**file) for file in json.loads(sys.argv[1]))
+registry.SOURCES["toy"] = DataSource(name="toy", title="", files=files, licence="", citation="")
+sys.stdin.readline()
+print(fetch("toy"))
+"""
+
+
+def test_two_processes_download_once(toy: Path, server: Server) -> None:
+    files = json.dumps([vars(file) for file in registry.SOURCES["toy"].files])
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, files],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for run in runs:
+        assert run.stdin
+        run.stdin.write("go\n")
+        run.stdin.flush()
+    for run in runs:
+        out, err = run.communicate(timeout=30)
+        assert (run.returncode, out.strip()) == (0, str(toy)), err
+    assert contents(toy) == COMPLETE
+    assert sorted(path for path, _ in server.asked) == ["/a/packed.gz", "/a/plain.bin"]
+
+
+def test_progress_bar_on_a_terminal(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    fetch("toy")
+    shown = capsys.readouterr().err
+    assert "plain.bin" in shown
+    assert "204.8/204.8 kB" in shown
