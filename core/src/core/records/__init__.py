@@ -1,0 +1,33 @@
+"""What the papers claim, what our runs gave, and the tables that join the two.
+
+Claims are read from a paper's ``claims.yaml`` (:mod:`.claims`); results are recorded on purpose,
+one line per run (:mod:`.store`); verdicts follow one written rule (:mod:`.verdicts`); READMEs hold
+only tables generated from these (:mod:`.readme`).
+"""
+
+from core.records.claims import Claim, Task, load_claims
+from core.records.places import find_paper, find_papers
+from core.records.readme import markdown, refresh, runs_markdown, update_between_markers
+from core.records.runs import read_run
+from core.records.store import Record, load_records, record_evaluation, record_run
+from core.records.verdicts import VERDICTS, Row, table
+
+__all__ = [
+    "VERDICTS",
+    "Claim",
+    "Record",
+    "Row",
+    "Task",
+    "find_paper",
+    "find_papers",
+    "load_claims",
+    "load_records",
+    "markdown",
+    "read_run",
+    "record_evaluation",
+    "record_run",
+    "refresh",
+    "runs_markdown",
+    "table",
+    "update_between_markers",
+]

@@ -1,0 +1,223 @@
+"""The published numbers of a paper, read from its ``claims.yaml``.
+
+The file has three parts::
+
+    tasks:                        # what a number is about
+      ecg: {title: ECG, data: qtdb, steps: 1300, samples: 141}
+      shd: {title: SHD, absent: the task is not part of this package yet}
+    curves:                       # optional: published learning curves, by configuration
+    - {config: configs/ecg_brf.yaml, source: authors' logs, test_accuracy: {0: 23.6, 1: 50.7}}
+    claims:                       # groups; a row inherits every field of its group
+    - source: Table 1
+      metric: test_accuracy
+      selection: min_validation_loss
+      rows:
+      - {id: ecg-brf, task: ecg, model: BRF, value: 85.8, spread: 0.7, seeds: 5, tolerance: 1.4,
+         config: configs/ecg_brf.yaml}
+
+The fields of a row are those of :class:`Claim`. A ``tolerance`` is a number in the metric's unit
+or a share of the value such as ``5 %``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core.errors import UserError
+
+EVALUATION_METRICS = ("test_accuracy", "test_loss", "sop", "sop_per_step")
+METRICS = (
+    *EVALUATION_METRICS,
+    "parameters",
+    "epochs_to_95",
+    "epochs_to_98",
+    "epochs_to_100",
+    "hours",
+)
+SELECTIONS = ("min_validation_loss", "last", "max_test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a claim is about: the test set that counts and its length in time."""
+
+    name: str
+    title: str
+    data: str | None = None
+    """Name of the data set, as a record gives it; a run on other data never counts."""
+    steps: int | None = None
+    """Time steps per sample."""
+    samples: int | None = None
+    """Samples of the test set."""
+    absent: str | None = None
+    """Why the package does not have the task; set instead of the three above."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One published number and what it takes to check it."""
+
+    id: str
+    source: str
+    """Table, figure or file the number comes from."""
+    task: Task
+    model: str
+    metric: str
+    """One of :data:`METRICS`; accuracies in percent, ``sop`` in spikes per test sample."""
+    value: float
+    tolerance: float
+    spread: float | None = None
+    """Published standard deviation."""
+    seeds: int | None = None
+    """Number of runs behind the value."""
+    config: str | None = None
+    """For a training claim: the configuration, relative to the paper's folder."""
+    checkpoint: str | None = None
+    """For an evaluation claim: the name of the published weights."""
+    selection: str | None = None
+    """Epoch of a run that counts, one of :data:`SELECTIONS`."""
+    diverges: bool = False
+    """The published runs themselves ended in NaN, so that a failed run of ours counts."""
+    main: bool = False
+    """Shown at once; other claims are folded away."""
+    reason: str | None = None
+    """Why there is no run."""
+    note: str | None = None
+    """What to know when reading the comparison."""
+    published_curve: Mapping[int, float] = field(default_factory=dict)
+    """Published test accuracy by epoch, for accuracies of a training claim."""
+
+
+def load_claims(path: Path) -> list[Claim]:
+    """Read and check a ``claims.yaml``.
+
+    Raises:
+        UserError: the file is missing or wrong; names the entry and the field.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} does not exist: a paper lists its published numbers there"
+        ) from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+    _keys(content, {"tasks", "curves", "claims"}, {"tasks", "claims"}, f"{path}")
+    tasks = {name: _task(name, entry, path) for name, entry in content["tasks"].items()}
+    curves = _curves(content.get("curves") or [], path)
+    claims: dict[str, Claim] = {}
+    for number, group in enumerate(content["claims"], start=1):
+        for row in _rows(group, f"{path}: group {number} of claims"):
+            claim = _claim(row, tasks, curves, path)
+            if claim.id in claims:
+                raise UserError(f"{path}: two claims have the id {claim.id!r}; rename one")
+            claims[claim.id] = claim
+    return list(claims.values())
+
+
+def _task(name: str, entry: Any, path: Path) -> Task:
+    where = f"{path}: task {name!r}"
+    _keys(entry, {f.name for f in fields(Task)} - {"name"}, {"title"}, where)
+    task = Task(name=name, **entry)
+    for key in ("data", "steps", "samples"):
+        if (getattr(task, key) is None) != (task.absent is not None):
+            raise UserError(f"{where}: give data, steps and samples, or only absent: why")
+    return task
+
+
+def _curves(entries: list[Any], path: Path) -> dict[str, dict[int, float]]:
+    curves = {}
+    for number, entry in enumerate(entries, start=1):
+        keys = {"config", "source", "test_accuracy"}
+        _keys(entry, keys, keys, f"{path}: entry {number} of curves")
+        curves[entry["config"]] = {int(e): float(v) for e, v in entry["test_accuracy"].items()}
+    return curves
+
+
+def _rows(group: Any, where: str) -> list[dict[str, Any]]:
+    if not isinstance(group, dict) or not isinstance(group.get("rows"), list):
+        raise UserError(f"{where}: field 'rows' must be a list of claims")
+    common = {key: value for key, value in group.items() if key != "rows"}
+    for row in group["rows"]:
+        if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+            raise UserError(f"{where}: field 'id' is missing in {row!r}")
+    return [{**common, **row} for row in group["rows"]]
+
+
+def _claim(
+    row: dict[str, Any],
+    tasks: Mapping[str, Task],
+    curves: Mapping[str, Mapping[int, float]],
+    path: Path,
+) -> Claim:
+    where = f"{path}: claim {row['id']!r}"
+    allowed = {f.name for f in fields(Claim)} - {"published_curve"}
+    _keys(row, allowed, {"source", "task", "model", "metric", "value", "tolerance"}, where)
+    if row["task"] not in tasks:
+        raise UserError(f"{where}: field 'task' is {row['task']!r}; tasks are {_list(tasks)}")
+    value = _number(row, "value", where)
+    row = {**row, "task": tasks[row["task"]], "value": value}
+    row["tolerance"] = _tolerance(row["tolerance"], value, where)
+    if row.get("spread") is not None:
+        row["spread"] = _number(row, "spread", where)
+    if row["metric"] == "test_accuracy":
+        row["published_curve"] = curves.get(str(row.get("config")), {})
+    claim = Claim(**row)
+    _check(claim, where)
+    return claim
+
+
+def _check(claim: Claim, where: str) -> None:
+    """Refuse what the type of each field alone cannot."""
+    if claim.metric not in METRICS:
+        raise UserError(f"{where}: field 'metric' is {claim.metric!r}, not in {_list(METRICS)}")
+    if claim.selection is not None and claim.selection not in SELECTIONS:
+        raise UserError(
+            f"{where}: field 'selection' is {claim.selection!r}, not in {_list(SELECTIONS)}"
+        )
+    if claim.config and claim.checkpoint:
+        raise UserError(f"{where}: has a config and a checkpoint; a claim is about one of them")
+    if not (claim.config or claim.checkpoint or claim.reason or claim.task.absent):
+        raise UserError(f"{where}: needs a config, a checkpoint, or a reason why neither exists")
+    if claim.config and claim.metric in EVALUATION_METRICS and not claim.selection:
+        raise UserError(f"{where}: field 'selection' must say which epoch counts")
+    if claim.checkpoint and claim.metric not in (*EVALUATION_METRICS, "parameters"):
+        raise UserError(f"{where}: field 'metric': {claim.metric} is not seen from a checkpoint")
+
+
+def _keys(entry: Any, allowed: set[str], required: set[str], where: str) -> None:
+    if not isinstance(entry, dict):
+        raise UserError(f"{where}: expected fields with values, found {entry!r}")
+    if unknown := sorted(map(str, set(entry) - allowed)):
+        raise UserError(f"{where}: unknown field {unknown[0]!r}; known: {_list(sorted(allowed))}")
+    if missing := sorted(required - set(entry)):
+        raise UserError(f"{where}: field {missing[0]!r} is missing")
+
+
+def _number(row: Mapping[str, Any], key: str, where: str) -> float:
+    if isinstance(row[key], bool) or not isinstance(row[key], int | float):
+        raise UserError(f"{where}: field {key!r} must be a number, found {row[key]!r}")
+    return row[key]
+
+
+def _tolerance(given: Any, value: float, where: str) -> float:
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return float(given)
+    try:
+        share, _, rest = str(given).partition("%")
+        if rest.strip() or share == str(given):
+            raise ValueError
+        return float(share) / 100 * abs(value)
+    except ValueError:
+        raise UserError(
+            f"{where}: field 'tolerance' must be a number or like '5 %', found {given!r}"
+        ) from None
+
+
+def _list(names: Any) -> str:
+    return ", ".join(names)

@@ -1,0 +1,231 @@
+"""``results/`` of a paper: one line per recorded run or evaluation, one CSV per learning curve.
+
+Only this module writes there. A line is added or replaced under a lock, by renaming a complete
+new file over the old one: two processes may record at once and a crash leaves the old results.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core.errors import UserError
+from core.files import write_text_atomically
+from core.records.runs import METRIC_KEYS, PLACE_KEYS, build_line, finite, read_metrics
+
+EVALUATION_KEYS = (
+    *("checkpoint", "sha256", "task", "model", "samples", "accuracy", "loss", "sop"),
+    *("command", "commit", "versions", "device", "data"),
+)
+# Settings that say where and how often a run is done, not what is computed.
+_FREE_KEYS = {"seed", "device", "backend", "threads", *PLACE_KEYS}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A recorded run (``kind`` train) or evaluation of a checkpoint (``kind`` evaluate)."""
+
+    fields: Mapping[str, Any]
+    """The line of ``runs.jsonl``."""
+    curve: Sequence[Mapping[str, float | None]] = ()
+    """Metric rows of a training run, in epoch order."""
+    changes: Sequence[str] = ()
+    """Settings in which the run differs from its configuration file as it is today."""
+
+    @property
+    def id(self) -> str:
+        """Name of the record, unique within its paper."""
+        return str(self.fields["id"])
+
+    @property
+    def kind(self) -> str:
+        """``train`` or ``evaluate``."""
+        return str(self.fields["kind"])
+
+    @property
+    def status(self) -> str:
+        """``finished``, ``partial`` (it can go on) or ``failed`` (it cannot)."""
+        return str(self.fields["status"])
+
+
+def load_records(paper_folder: Path) -> list[Record]:
+    """Read all records of a paper, in the order they were first recorded.
+
+    Raises:
+        UserError: a line or a curve cannot be read; names it.
+    """
+    return [_record(line, paper_folder) for line in _read_lines(_runs_file(paper_folder))]
+
+
+def record_run(run_folder: Path, paper_folder: Path, *, replace: bool = False) -> Record:
+    """Record what a run wrote: a line of ``runs.jsonl`` and ``curves/<record id>.csv``.
+
+    The id is ``<config>-seed<seed>-<hash>``. Recording a run again replaces its line, so a partial
+    run that went on is there once. A result that would get lost by that is refused.
+
+    Args:
+        run_folder: folder of the run; nothing in it is changed.
+        paper_folder: folder of the paper, ``papers/<paper>``.
+        replace: give up the earlier result of the same id even if it was another run or longer.
+
+    Raises:
+        UserError: the run cannot be recorded, or would silently displace another result.
+    """
+    line = build_line(run_folder, paper_folder.name)
+    rows = read_metrics(run_folder, line["status"])
+    with _locked(paper_folder):
+        lines = _read_lines(_runs_file(paper_folder))
+        earlier = next((old for old in lines if old["id"] == line["id"]), None)
+        if earlier and not replace:
+            _refuse_loss(earlier, line)
+        # The curve first: a crash in between leaves a line that a second attempt completes.
+        _write(_curve_file(paper_folder, line["id"]), _as_csv(rows))
+        _write_lines(_runs_file(paper_folder), _put(lines, line))
+    return _record(line, paper_folder)
+
+
+def record_evaluation(paper_folder: Path, evaluation: Mapping[str, Any]) -> Record:
+    """Record the evaluation of a checkpoint on a test set; evaluating it again replaces the line.
+
+    Args:
+        paper_folder: folder of the paper, ``papers/<paper>``.
+        evaluation: the fields of :data:`EVALUATION_KEYS` and more where useful: ``checkpoint``
+            (name of the weights) and their ``sha256``, ``accuracy`` in percent, ``loss``, ``sop``
+            in spikes per sample, ``data`` with ``name`` and ``digest``.
+
+    Raises:
+        UserError: a field is missing.
+    """
+    if missing := [key for key in EVALUATION_KEYS if key not in evaluation]:
+        raise UserError(f"cannot record an evaluation without {', '.join(missing)}")
+    name = f"{evaluation['checkpoint']}-{evaluation['data']['name']}-{evaluation['sha256'][:8]}"
+    given = {key: finite(value) for key, value in evaluation.items()}
+    line = {"id": name, "kind": "evaluate", "status": "finished", **given}
+    with _locked(paper_folder):
+        runs = _runs_file(paper_folder)
+        _write_lines(runs, _put(_read_lines(runs), line))
+    return _record(line, paper_folder)
+
+
+def _refuse_loss(earlier: Mapping[str, Any], line: Mapping[str, Any]) -> None:
+    """Allow a line to be replaced only by the same run, as far or further on."""
+    what = None
+    if earlier["status"] == "finished" and earlier["sha256"] != line["sha256"]:
+        what = "a finished run with other weights"
+    elif line["epochs_done"] < earlier["epochs_done"]:
+        what = f"a run of {earlier['epochs_done']} epochs, this one has {line['epochs_done']}"
+    if what:
+        raise UserError(
+            f"{line['id']} is already recorded: {what} (started {earlier['started']}, "
+            f"commit {earlier['commit']}). To give that result up, add --replace."
+        )
+
+
+def _record(line: Mapping[str, Any], paper_folder: Path) -> Record:
+    if line["kind"] != "train":
+        return Record(line)
+    curve = _read_curve(_curve_file(paper_folder, line["id"]))
+    return Record(line, curve, _changes(line, paper_folder))
+
+
+def _changes(line: Mapping[str, Any], paper_folder: Path) -> list[str]:
+    """Settings in which the run differs from its configuration file as it is today.
+
+    A setting that only the file has came later than the run, and does not count.
+    """
+    if line["config_file"] is None:
+        return []
+    path = paper_folder / line["config_file"]
+    if not path.is_file():
+        return [f"{line['config_file']} (gone)"]
+    written = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return sorted(
+        key
+        for key, value in line["config"].items()
+        if key not in _FREE_KEYS and not (key in written and _equal(written[key], value))
+    )
+
+
+def _equal(written: Any, used: Any) -> bool:
+    if written == used:
+        return True
+    try:  # YAML reads 1e-3 as text
+        return float(written) == float(used)
+    except (TypeError, ValueError):
+        return False
+
+
+def _runs_file(paper_folder: Path) -> Path:
+    return paper_folder / "results" / "runs.jsonl"
+
+
+def _curve_file(paper_folder: Path, record_id: str) -> Path:
+    return paper_folder / "results" / "curves" / f"{record_id}.csv"
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    lines = []
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}, line {number}, is not JSON ({error}); restore it") from None
+    return lines
+
+
+def _put(lines: Sequence[dict[str, Any]], line: dict[str, Any]) -> list[dict[str, Any]]:
+    """Replace the line with the same id where it stands, or append."""
+    if any(old["id"] == line["id"] for old in lines):
+        return [line if old["id"] == line["id"] else old for old in lines]
+    return [*lines, line]
+
+
+def _write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    dump = (json.dumps(line, ensure_ascii=False, allow_nan=False) for line in lines)
+    _write(path, "".join(f"{line}\n" for line in dump))
+
+
+def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(METRIC_KEYS)
+    for row in rows:
+        values = [row.get(key) for key in METRIC_KEYS]
+        # Seven digits are all a float32 metric has.
+        writer.writerow(["" if v is None else f"{v:.7g}" for v in values])
+    return buffer.getvalue()
+
+
+def _read_curve(path: Path) -> list[dict[str, float | None]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return [
+                {key: float(value) if value else None for key, value in row.items()}
+                for row in csv.DictReader(stream)
+            ]
+    except (FileNotFoundError, ValueError, TypeError) as error:
+        raise UserError(f"{path} cannot be read ({error}); record its run again") from None
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(path, text)
+
+
+@contextmanager
+def _locked(paper_folder: Path) -> Iterator[None]:
+    from filelock import FileLock
+
+    results = paper_folder / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    with FileLock(results / ".lock"):
+        yield
