@@ -18,6 +18,12 @@ from core.data.registry import DataSource, SourceFile
 PLAIN = bytes(range(256)) * 800  # 204800 bytes: several reads on either side
 PAYLOAD = b"payload of a packed file " * 400
 PACKED = gzip.compress(PAYLOAD, mtime=0)
+COMPLETE = {"plain.bin": PLAIN, "packed.gz": PACKED}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files of a folder, but for the lock."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != ".lock"}
 
 
 @dataclass
@@ -30,6 +36,8 @@ class Server:
     announce_length: bool = True
     cuts: dict[str, list[int]] = field(default_factory=dict)  # path -> bytes until each cut
     headers: dict[str, str] = field(default_factory=dict)
+    range_error: int = 0  # a 206 answer starts this many bytes off
+    encodings: set[str | None] = field(default_factory=set)  # Accept-Encoding headers seen
     asked: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range header
 
 
@@ -42,13 +50,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         def do_GET(self) -> None:
             span = self.headers.get("Range")
             state.asked.append((self.path, span))
+            state.encodings.add(self.headers.get("Accept-Encoding"))
             if self.path not in state.files:
                 self.send_error(404)
                 return
             body = state.files[self.path]
             start = 0
             if span and state.ranges:
-                start = int(span.removeprefix("bytes=").removesuffix("-"))
+                start = int(span.removeprefix("bytes=").removesuffix("-")) + state.range_error
                 self.send_response(206)
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
             else:

@@ -1,9 +1,10 @@
-"""Fetching: what is there, what a server gives, what it gives wrongly, what can be done then."""
+"""Fetching: what is there already, mirrors, files fetched by hand, folders that refuse."""
 
 import errno
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,14 +17,7 @@ from core.data import registry
 from core.data.fetch import data_root, fetch, is_present
 from core.errors import UserError
 
-from .conftest import PACKED, PAYLOAD, PLAIN, Server, make_toy
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != ".lock"}
-
-
-COMPLETE = {"plain.bin": PLAIN, "packed.gz": PACKED}
+from .conftest import COMPLETE, PACKED, PAYLOAD, PLAIN, Server, contents, make_toy
 
 
 def test_data_root_is_snn_data_else_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,106 +43,6 @@ def test_download_then_nothing_more_to_do(toy: Path, server: Server) -> None:
     fetch("toy")
     assert server.asked == asked
     assert {p: p.stat().st_mtime_ns for p in [toy, *toy.iterdir()]} == stamps
-
-
-def test_cut_connection_is_continued(toy: Path, server: Server) -> None:
-    server.cuts = {"/a/plain.bin": [100_000, 50_000]}
-    fetch("toy")
-    assert contents(toy) == COMPLETE
-    assert [span for path, span in server.asked if path == "/a/plain.bin"] == [
-        None,
-        "bytes=100000-",
-        "bytes=150000-",
-    ]
-
-
-def test_partial_file_of_an_earlier_run_is_continued(toy: Path, server: Server) -> None:
-    toy.mkdir(parents=True)
-    (toy / "plain.bin.part").write_bytes(PLAIN[:70_000])
-    fetch("toy")
-    assert contents(toy) == COMPLETE
-    assert server.asked[0] == ("/a/plain.bin", "bytes=70000-")
-
-
-def test_interrupted_download_keeps_the_part(
-    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.cuts = {"/a/plain.bin": [100_000, 0]}  # the second answer brings nothing: gives up
-    with pytest.raises(UserError, match="after 100000 of 204800 bytes"):
-        fetch("toy")
-    assert contents(toy) == {"plain.bin.part": PLAIN[:100_000]}
-
-
-def test_server_without_range_starts_again(toy: Path, server: Server) -> None:
-    server.ranges = False
-    server.cuts = {"/a/plain.bin": [100_000]}
-    fetch("toy")
-    assert contents(toy) == COMPLETE
-
-
-def test_server_without_length(toy: Path, server: Server) -> None:
-    server.announce_length = False
-    server.cuts = {"/a/plain.bin": [100_000]}  # looks like a clean end
-    fetch("toy")
-    assert contents(toy) == COMPLETE
-
-
-def test_gz_file_labelled_as_encoding_is_not_unpacked(toy: Path, server: Server) -> None:
-    server.headers = {"Content-Encoding": "gzip"}
-    fetch("toy")
-    assert contents(toy) == COMPLETE
-
-
-def test_spoilt_part_is_set_aside_and_the_same_mirror_serves_again(
-    toy: Path, server: Server
-) -> None:
-    toy.mkdir(parents=True)
-    (toy / "plain.bin.part").write_bytes(b"?" * 1000)
-    fetch("toy")
-    assert contents(toy) == {**COMPLETE, "plain.bin.rejected": b"?" * 1000 + PLAIN[1000:]}
-
-
-def test_corrupt_body_is_rejected_and_the_next_mirror_tried(toy: Path, server: Server) -> None:
-    wrong = b"x" * len(PLAIN)
-    server.files["/b/plain.bin"] = PLAIN
-    server.files["/a/plain.bin"] = wrong
-    fetch("toy")
-    assert contents(toy) == {**COMPLETE, "plain.bin.rejected": wrong}
-
-
-def test_rejected_files_are_not_overwritten(toy: Path, server: Server) -> None:
-    server.files = {"/a/plain.bin": b"x" * len(PLAIN), "/b/plain.bin": b"y" * len(PLAIN)}
-    with pytest.raises(UserError, match=r"kept as plain\.bin\.rejected\.2"):
-        fetch("toy")
-    assert contents(toy) == {
-        "plain.bin.rejected": b"x" * len(PLAIN),
-        "plain.bin.rejected.2": b"y" * len(PLAIN),
-    }
-
-
-@pytest.mark.parametrize("wrong", [b"<html>sign in</html>", PLAIN + b"more"])
-def test_other_length_is_refused_before_it_is_downloaded(
-    toy: Path, server: Server, wrong: bytes
-) -> None:
-    server.files["/b/plain.bin"] = PLAIN
-    server.files["/a/plain.bin"] = wrong
-    fetch("toy")
-    assert contents(toy) == COMPLETE
-
-
-def test_too_long_body_without_length_is_cut_off(toy: Path, server: Server) -> None:
-    server.announce_length = False
-    server.files["/b/plain.bin"] = PLAIN
-    server.files["/a/plain.bin"] = PLAIN * 20
-    fetch("toy")
-    assert len(contents(toy)["plain.bin.rejected"]) < 2 * len(PLAIN)
-    assert (toy / "plain.bin").read_bytes() == PLAIN
-
-
-def test_missing_on_the_first_mirror(toy: Path, server: Server) -> None:
-    server.files = {"/b/plain.bin": PLAIN, "/b/packed.gz": PACKED}
-    fetch("toy")
-    assert contents(toy) == COMPLETE
 
 
 def test_all_mirrors_fail_names_the_three_ways_out(toy: Path, server: Server) -> None:
@@ -273,6 +167,21 @@ def test_from_folder_with_a_truncated_or_missing_file(
     assert contents(mine) == before
     assert set(contents(toy)) <= {"plain.bin"} & set(before)
     assert server.asked == []
+
+
+def test_copy_that_fails_leaves_nothing_behind(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = by_hand(tmp_path / "mine", plain_bin=PLAIN, packed_gz=PACKED)
+
+    def fill_the_disk(source: Path, target: Path) -> NoReturn:
+        target.write_bytes(PLAIN[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", fill_the_disk)
+    with pytest.raises(UserError, match=r"No space left.*plain\.bin.*Free some space"):
+        fetch("toy", source=mine)
+    assert contents(toy) == {}
 
 
 def test_read_only_root_with_right_files_is_enough(
