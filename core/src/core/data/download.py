@@ -50,7 +50,8 @@ def download(url: str, part: Path, *, size: int, position: Callable[[int], objec
             return
         if file_size(part) <= before:
             break
-    raise DownloadFailed(f"{reason} (after {file_size(part)} of {size} bytes)")
+    held = file_size(part)
+    raise DownloadFailed(f"{reason} (after {held} of {size} bytes)" if held else reason)
 
 
 def file_size(path: Path) -> int:

@@ -80,14 +80,14 @@ def os_errors_explained(folder: Path, *, purpose: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             advice = (
-                "Free some space and run again: what was downloaded is kept and continued. "
-                "SNN_DATA names another folder"
+                "Free some space and run again (what was downloaded is kept and continued), "
+                "or set SNN_DATA to a folder on another disk"
             )
         else:
             advice = "Check this path, or set SNN_DATA to a folder that you may read and write"
+        where = error.filename2 or error.filename or folder  # a failed copy names its source first
         raise UserError(
-            f"cannot {purpose} in {folder}: {error.strerror or error} "
-            f"({error.filename or folder}). {advice}."
+            f"cannot {purpose} in {folder}: {error.strerror or error} ({where}). {advice}."
         ) from error
 
 
