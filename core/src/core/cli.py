@@ -176,10 +176,9 @@ def _data() -> Iterable[str]:
 
 
 def _backends() -> Iterable[str]:
-    from core.scan import backends
+    from core.scan import BACKENDS
 
-    for name, available, note in backends():
-        yield f"{name} {'available' if available else 'not available'}: {note}"
+    return [f"{backend.name}: {backend.note}" for backend in BACKENDS]
 
 
 def _papers() -> Iterable[str]:

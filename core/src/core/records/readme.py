@@ -136,7 +136,8 @@ def refresh(paper_folder: Path, *, write: bool) -> list[str]:
 def _summary(rows: Sequence[Row]) -> str:
     count = Counter(row.verdict for row in rows)
     parts = [f"{count[verdict]} {verdict}" for verdict in VERDICTS if count[verdict]]
-    return f"{len(rows)} published numbers: {', '.join(parts)}."
+    numbers = "number" if len(rows) == 1 else "numbers"
+    return f"{len(rows)} published {numbers}: {', '.join(parts)}."
 
 
 def _by_source(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
@@ -147,7 +148,7 @@ def _by_source(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
 
 def _folded(title: str, rows: Sequence[Row]) -> str:
     grid = _grid(_COLUMNS, map(_cells, rows))
-    summary = f"{title}: {_summary(rows)}"
+    summary = f"{title}, {_summary(rows)}"
     return f"<details><summary>{summary}</summary>\n\n{grid}\n\n</details>"
 
 
@@ -173,7 +174,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _ours(row, digits),
         f"**{row.verdict}**" if row.n else row.verdict,
         basis,
-        row.reason or "",
+        row.reason if row.reason and row.verdict != "partial" else "",
     )
 
 
@@ -184,7 +185,7 @@ def _published(claim: Claim) -> str:
 
 def _ours(row: Row, digits: int) -> str:
     if row.ours_mean is None:
-        return ""
+        return row.reason or "" if row.verdict == "partial" else ""
     spread = "" if row.ours_std is None else f" ± {row.ours_std:.{digits}f}"
     counted = "" if row.claim.checkpoint else f" ({_runs(row.n)})"
     return f"{row.ours_mean:.{digits}f}{spread}{counted}"

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import UserError
+from core.records import load_claims
+
+from .conftest import CLAIMS
+
+
+def test_rows_inherit_from_their_group(paper: Path) -> None:
+    accuracy, sop, weights, other = load_claims(paper / "claims.yaml")
+    assert (accuracy.value, accuracy.spread, accuracy.seeds, accuracy.tolerance) == (
+        85.8,
+        0.7,
+        5,
+        1.4,
+    )
+    assert accuracy.task.steps == 100
+    assert accuracy.main
+    assert accuracy.published_curve == {0: 20.0, 1: 70.0, 10: 84.0}
+    assert sop.config == accuracy.config == "configs/ecg_brf.yaml"
+    assert sop.tolerance == pytest.approx(600)
+    assert sop.published_curve == {}
+    assert (weights.checkpoint, weights.main, weights.note) == ("orig_ecg_rf", False, "rounded")
+    assert other.task.absent == "not part of this package yet"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("id: sop", "id: accuracy", r"two claims have the id 'accuracy'"),
+        ("value: 6000, ", "", r"claim 'sop': field 'value' is missing"),
+        ("value: 6000", "value: about 6000", r"claim 'sop': field 'value' must be a number"),
+        ("value: 6000", "value: true", r"claim 'sop': field 'value' must be a number"),
+        ("spread: 0.7", "spread: x", r"claim 'accuracy': field 'spread' must be a number"),
+        ("metric: sop", "metric: spikes", r"claim 'sop': field 'metric' is 'spikes', not in"),
+        ("10 %", "10 percent", r"claim 'sop': field 'tolerance' must be a number or like '5 %'"),
+        ("seeds: 5", "sedes: 5", r"claim 'accuracy': unknown field 'sedes'"),
+        ("min_val", "best_val", r"claim 'accuracy': field 'selection' is 'best_val"),
+        ("  selection: min_validation_loss\n", "", r"'accuracy': field 'selection' must say"),
+        ("task: shd", "task: gsc", r"claim 'other': field 'task' is 'gsc'; tasks are ecg, shd"),
+        ("orig_ecg_rf,", "x, config: y,", r"claim 'weights': has a config and a checkpoint"),
+        ("     checkpoint: orig_ecg_rf, ", "     ", r"claim 'weights': needs a config"),
+        ("orig_ecg_rf", "x, metric: hours", r"'weights': field 'metric': hours is not seen"),
+        ("id: sop, ", "", r"group 1 of claims: field 'id' is missing"),
+        ("samples: 141", "absent: gone", r"task 'ecg': give data, steps and samples, or only"),
+        ("source: logs, ", "", r"entry 1 of curves: field 'source' is missing"),
+        ("tasks:", "taskz:", r"claims.yaml: unknown field 'taskz'"),
+        ("claims:\n- source", "claims:\n- {source", r"claims.yaml is not valid YAML"),
+    ],
+)
+def test_a_wrong_file_is_refused(paper: Path, old: str, new: str, message: str) -> None:
+    path = paper / "claims.yaml"
+    assert old in CLAIMS
+    path.write_text(CLAIMS.replace(old, new, 1))
+    with pytest.raises(UserError, match=message) as error:
+        load_claims(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_group_without_rows_is_refused(paper: Path) -> None:
+    path = paper / "claims.yaml"
+    path.write_text("tasks: {}\nclaims:\n- {source: Table 1}\n")
+    with pytest.raises(UserError, match="group 1 of claims: field 'rows' must be a list"):
+        load_claims(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"claims.yaml does not exist"):
+        load_claims(tmp_path / "claims.yaml")

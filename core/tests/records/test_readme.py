@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import UserError
+from core.records import (
+    load_claims,
+    load_records,
+    markdown,
+    record_evaluation,
+    record_run,
+    refresh,
+    runs_markdown,
+    table,
+    update_between_markers,
+)
+
+from .conftest import README, evaluation, make_run
+
+
+def rows_of(paper: Path, *, compact: bool = False) -> str:
+    rows = table(load_claims(paper / "claims.yaml"), load_records(paper))
+    return markdown(rows, compact=compact)
+
+
+def test_main_claims_first_the_rest_folded(paper: Path, tmp_path: Path) -> None:
+    record_run(make_run(tmp_path / "a", [20.0, 85.0]), paper)
+    record_run(make_run(tmp_path / "b", [20.0, 86.0], seed=1), paper)
+    text = rows_of(paper)
+    first, heading, main, *folded = text.split("\n\n")
+    assert first == "4 published numbers: 1 reproduced, 1 not reproduced, 2 not run."
+    assert heading == "**Table 1**"
+    assert main.splitlines()[2] == (
+        "| ECG | BRF | test accuracy (%) | 85.8 ± 0.7 (5 runs) | 85.50 ± 0.71 (2 runs) "
+        "| **reproduced** | `configs/ecg_brf.yaml` |  |"
+    )
+    assert main.splitlines()[3].split(" | ")[3:6] == [
+        "6000",
+        "100.0 ± 0.0 (2 runs)",
+        "**not reproduced**",
+    ]
+    assert folded[0] == ("<details><summary>checkpoints, 1 published number: 1 not run.</summary>")
+    assert "| no recorded evaluation yet; rounded |" in folded[1]
+    assert folded[2] == "</details>"
+    assert folded[3].startswith("<details><summary>Tasks that are not in this package, 1")
+    assert "| SHD | RF | hours | 2 |" in folded[4]
+
+
+def test_compact_keeps_main_claims_with_a_result(paper: Path, tmp_path: Path) -> None:
+    assert rows_of(paper, compact=True) == "Nothing has been run yet."
+    record_evaluation(paper, evaluation())
+    assert rows_of(paper, compact=True) == "Nothing has been run yet."
+    run = make_run(tmp_path / "run", [20.0, 71.0], planned=400, status="interrupted")
+    record_run(run, paper)
+    head, _, *body = rows_of(paper, compact=True).splitlines()
+    assert head == "| task | model | metric | published | ours | verdict |"
+    assert body == [
+        "| ECG | BRF | test accuracy (%) | 85.8 ± 0.7 (5 runs) "
+        "| epoch 1 of 400: 71.00 %; published at epoch 1: 70.00 % | partial |",
+        "| ECG | BRF | spikes per sample | 6000 | epoch 1 of 400: 100 | partial |",
+    ]
+
+
+def test_runs_are_listed_with_their_cost(paper: Path, tmp_path: Path) -> None:
+    assert runs_markdown(load_records(paper)) == "Nothing has been run yet."
+    make_run(tmp_path / "run", [20.0, 71.0], planned=400, status="running", dirty=True)
+    record_run(tmp_path / "run", paper)
+    record_evaluation(paper, evaluation(backend="cpu|fused"))
+    assert runs_markdown(load_records(paper)).splitlines()[2:] == [
+        "| `ecg_brf-seed0-01234567` | 1/400, partial | 71.00 | 100.0 | a CPU | reference | 36.0 "
+        "| c0ffee00 + changes |",
+        r"| `orig_ecg_rf-qtdb-abababab` | evaluation | 85.11 | 11907.3 | cpu | cpu\|fused |  "
+        "| c0ffee00 |",
+    ]
+
+
+def test_only_the_block_changes(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(
+        "above\n<!-- core quick run -->\nold\n<!-- end -->\nbetween\n"
+        "<!-- core figure -->\nkept\n<!-- end -->\nbelow\n"
+    )
+    assert update_between_markers(readme, "quick run", r"a \1 | new", write=False)
+    assert "old" in readme.read_text()
+    assert update_between_markers(readme, "quick run", r"a \1 | new")
+    assert readme.read_text() == (
+        "above\n<!-- core quick run -->\na \\1 | new\n<!-- end -->\nbetween\n"
+        "<!-- core figure -->\nkept\n<!-- end -->\nbelow\n"
+    )
+    assert not update_between_markers(readme, "quick run", r"a \1 | new")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no block\n",
+        "<!-- core table -->\n",
+        "<!-- core table -->\n<!-- core other -->\n<!-- end -->\n",
+        "<!-- core table -->\n<!-- end -->\n<!-- core table -->\n<!-- end -->\n",
+        "<!-- core table toy -->\n<!-- end -->\n",
+    ],
+)
+def test_a_missing_or_doubtful_block_is_refused(tmp_path: Path, text: str) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(text)
+    with pytest.raises(UserError, match="must hold the lines <!-- core table --> and"):
+        update_between_markers(readme, "table", "new")
+    assert readme.read_text() == text
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"README.md does not exist"):
+        update_between_markers(tmp_path / "README.md", "table", "new")
+
+
+def test_refresh_finds_and_mends_stale_blocks(paper: Path, tmp_path: Path) -> None:
+    own, project = paper / "README.md", tmp_path / "README.md"
+    project.write_text("<!-- core table toy compact -->\n<!-- end -->\n")
+    own.write_text(README + "<!-- core runs toy -->\n<!-- end -->\n")
+    stale = [f"{own} (table toy)", f"{own} (runs toy)", f"{project} (table toy compact)"]
+    before = own.read_text()
+    assert refresh(paper, write=False) == stale
+    assert own.read_text() == before
+    assert refresh(paper, write=True) == stale
+    assert refresh(paper, write=False) == []
+    assert "Text that stays." in own.read_text()
+    record_run(make_run(tmp_path / "run", [20.0, 85.0]), paper)
+    assert refresh(paper, write=False) == stale
+
+
+def test_the_paper_must_show_its_table(paper: Path) -> None:
+    (paper / "README.md").write_text("# Toy\n")
+    with pytest.raises(UserError, match="<!-- core table toy -->"):
+        refresh(paper, write=False)
+    (paper / "README.md").unlink()
+    with pytest.raises(UserError, match=r"README.md does not exist"):
+        refresh(paper, write=False)
