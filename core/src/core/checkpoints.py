@@ -8,8 +8,11 @@ tensors and numbers, read with ``weights_only=True``. No file can run code when 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import pickle
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +68,13 @@ def load(path: Path) -> Checkpoint:
             f"{path} is not a readable safetensors file ({error}); it may be truncated: "
             "fetch or copy it again"
         ) from error
-    if text is None:
-        raise UserError(f"{path} has no manifest, so it was not written by this project")
-    return Checkpoint(weights, json.loads(text))
+    try:
+        manifest = json.loads(text or "")
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path} has no manifest, so it was not written by this project; choose another file"
+        ) from error
+    return Checkpoint(weights, manifest)
 
 
 def load_foreign(path: Path) -> dict[str, Any]:
@@ -78,23 +85,7 @@ def load_foreign(path: Path) -> dict[str, Any]:
     Raises:
         UserError: Missing or corrupt file, or one that holds anything that could run code.
     """
-    if not path.is_file():
-        raise UserError(f"no checkpoint at {path}; check the path")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path} was refused: it holds objects other than tensors and numbers, which could "
-            "run code when loaded; ask its author for a state dict"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path} is not a readable PyTorch checkpoint ({_first_line(error)}); it may be "
-            "truncated: fetch or copy it again"
-        ) from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}, expected a dictionary")
-    return content
+    return _unpickled(path, next_step="fetch or copy it again, or ask its author for a state dict")
 
 
 def load_into(model: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:
@@ -122,18 +113,58 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], origin: str) -> N
 
 def save_resume_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write a resume state atomically. Raises OSError like :func:`save`."""
-    write_atomically(path, lambda file: torch.save(dict(state), file))
+    # Not straight to the file: torch.save turns the OSError of a full disk into a RuntimeError.
+    content = io.BytesIO()
+    torch.save(dict(state), content)
+    write_atomically(path, lambda file: file.write(content.getbuffer()))
 
 
 def load_resume_state(path: Path) -> dict[str, Any]:
     """Read what :func:`save_resume_state` wrote. Raises UserError like :func:`load_foreign`."""
-    return load_foreign(path)
+    return _unpickled(
+        path,
+        next_step="the run cannot be continued from it: put back a copy, or start the run again in "
+        "another folder (the .safetensors files beside it are still good)",
+    )
 
 
 def sha256(path: Path) -> str:
     """Digest of a file, as hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unpickled(path: Path, next_step: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}; check the path")
+    try:
+        _verify_checksums(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols: random bytes name any
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} was refused: it is damaged, or it holds objects other than tensors and "
+            f"numbers, which could run code when loaded; {next_step}"
+        ) from error
+    except Exception as error:  # PyTorch raises whatever damaged bytes make it stumble over
+        raise UserError(
+            f"{path} is truncated or damaged ({_first_line(error)}); {next_step}"
+        ) from error
+    if not isinstance(content, dict):
+        raise UserError(
+            f"{path} holds a {type(content).__name__}, expected a dictionary; {next_step}"
+        )
+    return content
+
+
+def _verify_checksums(path: Path) -> None:
+    """PyTorch writes a checksum for every tensor but does not look at them when it reads."""
+    if not zipfile.is_zipfile(path):
+        return  # the format before PyTorch 1.6, or no checkpoint at all
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise ValueError(f"wrong checksum of {damaged}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,7 +5,7 @@ exception           exit code  when
 ==================  =========  ==============================================================
 :class:`UserError`  2          the request cannot be carried out as given (flags, files, data)
 :class:`RunFailed`  1          a run started and failed (NaN, full disk)
-Ctrl-C              130        the user stopped it
+Ctrl-C, SIGTERM     130        the user or the system stopped it
 ==================  =========  ==============================================================
 """
 
@@ -34,6 +34,6 @@ def run_main(main: Callable[[], object]) -> None:
     except (UserError, RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UserError) else 1)
-    except KeyboardInterrupt:
-        print("stopped by the user", file=sys.stderr)
+    except KeyboardInterrupt as stop:  # whoever can be continued says how
+        print(str(stop) or "stopped by the user", file=sys.stderr)
         sys.exit(130)

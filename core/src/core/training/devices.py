@@ -33,9 +33,9 @@ def choose_device(name: str, threads: int = 0) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UserError(
-            f"--device {name}: no such kind of device; use auto, cpu or cuda"
-        ) from error
+        raise _unknown(name) from error
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise _unknown(name)
     if device.type == "cuda" and (
         not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()
     ):
@@ -43,6 +43,10 @@ def choose_device(name: str, threads: int = 0) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError(f"--device {name}: PyTorch sees no such GPU here; use --device cpu")
     return device
+
+
+def _unknown(name: str) -> UserError:
+    return UserError(f"--device {name}: no such kind of device; use auto, cpu, cuda or mps")
 
 
 def device_name(device: torch.device) -> str:

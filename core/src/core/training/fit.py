@@ -10,11 +10,12 @@ from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from core import checkpoints
-from core.errors import RunFailed
+from core.errors import RunFailed, UserError
 from core.training.devices import peak_memory_mb
+from core.training.events import EventLog
+from core.training.interrupts import sigterm_like_ctrl_c
 from core.training.loop import (
     Diverged,
     Metrics,
@@ -89,63 +90,78 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
     uninterrupted one.
 
     Raises:
+        UserError: The run cannot be resumed from what its folder holds; nothing was written.
         RunFailed: A loss became NaN, or a file could not be written; what was finished is kept.
-        KeyboardInterrupt: Passed on, after the status was written.
+        KeyboardInterrupt: On Ctrl-C and SIGTERM, after the status was written; its message says
+            how to continue.
     """
     state = _restore(job, folder) if resume else _Progress()
-    folder.write_metrics(state.history)
     status = "failed"
-    try:
-        _run(job, folder, state, fresh=not resume)
-        status = "finished"
-    except Diverged as error:
-        raise RunFailed(f"{error}. {_kept(folder, state)}") from error
-    except OSError as error:
-        raise RunFailed(
-            f"cannot write {error.filename or folder.path}: {error.strerror}. "
-            f"{_kept(folder, state)}; make room and continue with --resume {folder.path}"
-        ) from error
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
-    finally:
-        _leave_status(folder, status)
+    with sigterm_like_ctrl_c():
+        try:
+            # The resume state is the truth; a kill may have left the other files behind it.
+            folder.update(status="running", epochs_done=state.epoch)
+            folder.write_metrics(state.history)
+            _run(job, folder, state, fresh=not resume)
+            status = "finished"
+        except Diverged as error:
+            raise RunFailed(f"{error}. {_kept(folder)[0]}") from error
+        except OSError as error:
+            kept, next_step = _kept(folder)
+            raise RunFailed(
+                f"cannot write {error.filename or folder.path}: {error.strerror}. "
+                f"{kept}; make room, then {next_step}"
+            ) from error
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise KeyboardInterrupt("stopped. {}; {}".format(*_kept(folder))) from None
+        finally:
+            _leave_status(folder, status)
     return state.history
+
+
+def best_row(history: list[dict[str, Any]], on_ties: Literal["first", "last"]) -> dict[str, Any]:
+    """The row whose weights are in ``best.safetensors``: that of the least validation loss."""
+    rows = history if on_ties == "first" else history[::-1]
+    return min(rows, key=lambda row: row["val_loss"])
 
 
 def _run(job: Job, folder: RunFolder, state: _Progress, *, fresh: bool) -> None:
     steps = len(job.train)
-    # `purge_step` hides what a killed run had logged beyond its last checkpoint.
-    writer = SummaryWriter(str(folder.path), purge_step=None if fresh else state.epoch * steps)
+    # Hides what a killed run had logged beyond its last checkpoint.
+    purge_step = None if fresh else state.epoch * steps + 1
     progress = RunProgress(job.epochs * steps, state.epoch * steps)
-    with writer, progress:
+    with EventLog(folder.path, purge_step) as events, progress:
         if fresh:
-            _evaluate_and_save(job, folder, state, writer, progress, trained=None, started=None)
+            _evaluate_and_save(job, folder, state, events, progress, trained=None, started=None)
         for epoch in range(state.epoch + 1, job.epochs + 1):
             started = time.monotonic()
 
             def on_step(value: float, step: int, epoch: int = epoch) -> None:
-                writer.add_scalar("Loss/train", value, (epoch - 1) * steps + step)
+                events.scalar("Loss/train", value, (epoch - 1) * steps + step)
                 progress.step(epoch, value)
 
-            trained = train_one_epoch(
-                job.model,
-                job.train.epoch(epoch),
-                job.train_step,
-                job.optimizer,
-                device=job.device,
-                on_step=on_step,
-            )
+            try:
+                trained = train_one_epoch(
+                    job.model,
+                    job.train.epoch(epoch),
+                    job.train_step,
+                    job.optimizer,
+                    device=job.device,
+                    on_step=on_step,
+                )
+            except Diverged as error:
+                raise Diverged(f"epoch {epoch}, {error.where}", error.cause) from error
             job.scheduler.step()
             state.epoch = epoch
-            _evaluate_and_save(job, folder, state, writer, progress, trained, started)
+            _evaluate_and_save(job, folder, state, events, progress, trained, started)
 
 
 def _evaluate_and_save(
     job: Job,
     folder: RunFolder,
     state: _Progress,
-    writer: SummaryWriter,
+    events: EventLog,
     progress: RunProgress,
     trained: Metrics | None,
     started: float | None,
@@ -158,7 +174,9 @@ def _evaluate_and_save(
     row = _row(job, state.epoch, trained, measured, time.monotonic() - started)
     if not row["val_loss"] < float("inf"):
         # Not saved: the weights that gave NaN must not replace the last good ones.
-        raise Diverged(f"the evaluation after epoch {state.epoch}", 1, likely_cause(job.model))
+        raise Diverged(f"the evaluation after epoch {state.epoch}", likely_cause(job.model))
+    # Before the resume state: a kill in between shows these points twice rather than never.
+    _log(events, state.epoch, trained, measured)
     state.history.append(row)
     better = row["val_loss"] < state.best_loss
     if better or (row["val_loss"] == state.best_loss and job.best_on_ties == "last"):
@@ -172,13 +190,18 @@ def _evaluate_and_save(
         seconds_per_epoch=_seconds_per_epoch(state.history),
         peak_memory_mb=round(peak_memory_mb(job.device), 1),
     )
-    for name, metrics in measured.items():
-        writer.add_scalar(f"Loss/{name}", metrics.loss, state.epoch)
-        writer.add_scalar(f"Accuracy/{name}", metrics.accuracy, state.epoch)
-        writer.add_scalar(f"SOP/{name}", metrics.sop, state.epoch)
-    if trained is not None:
-        writer.add_scalar("Accuracy/train", trained.accuracy, state.epoch)
     progress.line(_line(row, job.epochs))
+
+
+def _log(
+    events: EventLog, epoch: int, trained: Metrics | None, measured: dict[str, Metrics]
+) -> None:
+    for name, metrics in measured.items():
+        events.scalar(f"Loss/{name}", metrics.loss, epoch)
+        events.scalar(f"Accuracy/{name}", metrics.accuracy, epoch)
+        events.scalar(f"SOP/{name}", metrics.sop, epoch)
+    if trained is not None:
+        events.scalar("Accuracy/train", trained.accuracy, epoch)
 
 
 def _row(
@@ -235,17 +258,28 @@ def _save_resume(job: Job, folder: RunFolder, state: _Progress) -> None:
 def _restore(job: Job, folder: RunFolder) -> _Progress:
     path = folder.path / RESUME
     saved = checkpoints.load_resume_state(path)
-    checkpoints.load_into(job.model, saved["model"], str(path))
-    job.optimizer.load_state_dict(saved["optimizer"])
-    job.scheduler.load_state_dict(saved["scheduler"])
-    restore_random_state(saved["random"])
-    return _Progress(**saved["progress"])
+    try:
+        checkpoints.load_into(job.model, saved["model"], str(path))
+        job.optimizer.load_state_dict(saved["optimizer"])
+        job.scheduler.load_state_dict(saved["scheduler"])
+        restore_random_state(saved["random"])
+        return _Progress(**saved["progress"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise UserError(
+            f"{path} is not the resume state of this run ({type(error).__name__}: {error}); put "
+            "back the right file, or start the run again in another folder"
+        ) from error
 
 
-def _kept(folder: RunFolder, state: _Progress) -> str:
-    if not state.history:
-        return "Nothing was saved yet"
-    return f"Everything up to epoch {state.history[-1]['epoch']} is kept in {folder.path}"
+def _kept(folder: RunFolder) -> tuple[str, str]:
+    """What the folder holds after a run ended early, and how to go on from there."""
+    if not (folder.path / RESUME).is_file():
+        return f"Nothing was saved in {folder.path} yet", "start the run again in another folder"
+    epoch = folder.facts.get("epochs_done", 0)
+    return (
+        f"Everything up to epoch {epoch} is kept in {folder.path}",
+        f"continue with --resume {folder.path}",
+    )
 
 
 def _leave_status(folder: RunFolder, status: str) -> None:

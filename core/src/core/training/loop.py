@@ -59,10 +59,16 @@ class Metrics:
 
 
 class Diverged(Exception):
-    """A loss is not finite. ``step`` counts batches from 1 within the epoch."""
+    """A loss is not finite.
 
-    def __init__(self, where: str, step: int, cause: str) -> None:
-        super().__init__(f"the loss is not finite in {where}, step {step}: {cause}")
+    Attributes:
+        where: Such as ``"epoch 3, step 5"``; steps count batches from 1.
+        cause: What the model's tensors tell, see :func:`likely_cause`.
+    """
+
+    def __init__(self, where: str, cause: str) -> None:
+        super().__init__(f"the loss is not finite in {where}: {cause}")
+        self.where, self.cause = where, cause
 
 
 class _Totals:
@@ -138,7 +144,7 @@ def train_one_epoch(
         result = train_step(model, inputs.to(device), targets.to(device), optimizer)
         value = totals.add(result)
         if not math.isfinite(value):
-            raise Diverged("training", step, likely_cause(model))
+            raise Diverged(f"step {step}", likely_cause(model))
         on_step(value, step)
     return totals.metrics()
 
@@ -171,4 +177,7 @@ def likely_cause(model: nn.Module) -> str:
         hint = module.divergence_hint() if isinstance(module, Neuron) else None
         if hint:
             return hint
-    return "all parameters are finite, so a potential overflowed within the sequence"
+    return (
+        "all parameters are finite, so a potential overflowed within the sequence; lower --lr or "
+        "clip gradients (--clip_norm 1)"
+    )

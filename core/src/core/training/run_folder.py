@@ -14,8 +14,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,55 +27,63 @@ from core.errors import UserError
 from core.files import write_text_atomically
 
 RESUME = "resume.pt"
+_LOCK = ".lock"
 
 
 class RunFolder:
-    """Paths and small JSON files of one run; :func:`create` or :func:`reopen` makes one."""
+    """Paths and small JSON files of one run.
+
+    :meth:`create` and :meth:`reopen` make one, for the body of a ``with`` statement; as long as
+    that runs, no other process can open the same folder.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.facts: dict[str, Any] = {}
 
     @classmethod
-    def create(cls, path: Path, config_yaml: str) -> RunFolder:
+    @contextmanager
+    def create(cls, path: Path, config_yaml: str, facts: dict[str, Any]) -> Iterator[RunFolder]:
         """A new run in ``path``, which must not exist or be empty.
 
+        Args:
+            path: The folder.
+            config_yaml: For ``config.yaml``.
+            facts: For ``run.json``.
+
         Raises:
-            UserError: The folder holds files already, or cannot be written.
+            UserError: The folder holds files already, cannot be written, or another process
+                runs in it.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UserError(
-                f"{path} exists already and is not overwritten; continue it with "
-                f"--resume {path}, or choose another folder with --out"
-            )
-        try:
+        with _explained(f"cannot write the output folder {path}", "choose another with --out"):
+            _refuse_occupied(path)
             path.mkdir(parents=True, exist_ok=True)
-            write_text_atomically(path / "config.yaml", config_yaml)
-        except OSError as error:
-            raise UserError(
-                f"cannot write the output folder {path} ({error.strerror}); choose another "
-                "with --out"
-            ) from error
-        return cls(path)
+        with _locked(path):
+            _refuse_occupied(path)
+            folder = cls(path)
+            with _explained(f"cannot write into {path}", "make room, or choose another --out"):
+                write_text_atomically(path / "config.yaml", config_yaml)
+                folder.update(**facts)
+            yield folder
 
     @classmethod
-    def reopen(cls, path: Path) -> RunFolder:
+    @contextmanager
+    def reopen(cls, path: Path) -> Iterator[RunFolder]:
         """The run in ``path``, to go on with it.
 
         Raises:
-            UserError: Not a run folder, nothing to resume from, or not writable.
+            UserError: Not a run folder, nothing to resume from, not writable, or another process
+                runs in it.
         """
-        if not (path / "run.json").is_file():
-            raise UserError(f"{path} is not a run folder (it has no run.json); check --resume")
+        read_facts(path)  # before a lock is put into what may be any folder
         if not (path / RESUME).is_file():
             raise UserError(
                 f"{path} stopped before its first checkpoint; start it again without --resume"
             )
-        if not os.access(path, os.W_OK):
-            raise UserError(f"cannot write the run folder {path}; copy it and resume the copy")
-        folder = cls(path)
-        folder.facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
-        return folder
+        with _locked(path):
+            folder = cls(path)
+            folder.facts = read_facts(path)
+            yield folder
 
     def update(self, **facts: Any) -> None:
         """Merge ``facts`` into ``run.json``."""
@@ -84,19 +95,59 @@ class RunFolder:
         text = "".join(json.dumps(row) + "\n" for row in history)
         write_text_atomically(self.path / "metrics.jsonl", text)
 
-    def lock(self) -> None:
-        """Refuse a second process on the same run; released when this process ends.
 
-        Raises:
-            UserError: Another process holds it.
-        """
-        import fcntl
+def read_facts(path: Path) -> dict[str, Any]:
+    """``run.json`` of the run in ``path``.
 
-        self._lock = open(self.path / ".lock", "w")  # noqa: SIM115  held until the process ends
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"another process is running in {self.path}; wait for it") from error
+    Raises:
+        UserError: There is none, or it is damaged.
+    """
+    try:
+        facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"{path} is not a run folder (run.json: {error.strerror}); check the path"
+        ) from error
+    except ValueError:  # not JSON, or not even text
+        facts = None
+    if not isinstance(facts, dict):
+        raise UserError(f"{path / 'run.json'} is damaged; put back a copy, or start the run again")
+    return facts
+
+
+def _refuse_occupied(path: Path) -> None:
+    # A lock alone is what a start leaves behind that failed at once.
+    if path.exists() and (not path.is_dir() or any(p.name != _LOCK for p in path.iterdir())):
+        raise UserError(
+            f"{path} exists already and is not overwritten; continue it with "
+            f"--resume {path}, or choose another folder with --out"
+        )
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Refuses a second process; the system frees the lock of a process that was killed."""
+    with _explained(f"cannot write the run folder {path}", "make it writable, or use a copy"):
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        with _explained(f"cannot lock the run folder {path}", "put it on another file system"):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(
+                    f"another process is running in {path}; wait for it, or stop it"
+                ) from error
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def _explained(problem: str, next_step: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{problem} ({error.strerror}); {next_step}") from error
 
 
 def now() -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from core.config import parse
+from core.errors import UserError
+from core.training.run_folder import read_facts
 
 PAPER = Path(__file__).resolve().parents[2]
 TaskName = Literal["ecg", "smnist", "psmnist"]
@@ -82,6 +84,18 @@ class Config:
         for name in ("epochs", "sub_seq_length", "threads"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
+        for name in ("lr", "clip_norm"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("omega", "b_offset"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} is {low} {high}; the lower end of the range comes first")
+        for name in ("tau_mem", "tau_adp", "tau_out"):
+            if getattr(self, name)[1] < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; a std must not be negative")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed is {self.seed}; it must be in 0 ... 2**32 - 1")
         if not 0.0 < self.val_fraction < 1.0:
             raise ValueError(f"val_fraction is {self.val_fraction}; it must be between 0 and 1")
         if self.neuron == "hrf" and self.decay != "exponential":
@@ -124,6 +138,8 @@ class SmnistConfig(Config):
             raise ValueError(f"train_fraction is {self.train_fraction}; it must be in (0, 1]")
         if self.tbptt_steps is not None and self.tbptt_steps < 1:
             raise ValueError(f"tbptt_steps is {self.tbptt_steps}; it must be at least 1")
+        if self.lambda_spike < 0:
+            raise ValueError(f"lambda_spike is {self.lambda_spike}; it must not be negative")
         if self.tbptt_steps is not None and (self.lambda_spike or self.sub_seq_length):
             raise ValueError("tbptt_steps goes neither with lambda_spike nor with sub_seq_length")
 
@@ -155,15 +171,16 @@ def parse_command_line(argv: Sequence[str], *, prog: str, task: str) -> tuple[Co
     Raises:
         UserError: Wrong flags, values or files.
     """
-    if task == "smnist" and "--permuted" in argv:
-        task = "psmnist"
-    resumed, file = _value(argv, "--resume"), _value(argv, "--config")
-    if resumed is not None:
+    resumed, file = _value(argv, "resume"), _value(argv, "config")
+    if resumed:
+        _refuse_other_task(Path(resumed), prog=prog, task=task)
         base = Path(resumed) / "config.yaml"
-    elif file is not None:
+    elif file:
         base = Path(file)
     else:
-        base = recipe(task, _value(argv, "--neuron") or "brf")
+        permuted = _value(argv, "permuted") not in (None, "false", "no", "off", "0")
+        chosen = "psmnist" if task == "smnist" and permuted else task
+        base = recipe(chosen, _value(argv, "neuron") or "brf")
     config = parse(
         CONFIGS[task],
         argv,
@@ -175,11 +192,27 @@ def parse_command_line(argv: Sequence[str], *, prog: str, task: str) -> tuple[Co
     return config, base
 
 
-def _value(argv: Sequence[str], flag: str) -> str | None:
-    """Value of a flag that decides which defaults the others start from; the last one counts."""
+def _refuse_other_task(resumed: Path, *, prog: str, task: str) -> None:
+    found = read_facts(resumed).get("task")
+    if (found == "ecg") != (task == "ecg"):
+        other = "train_ecg.py" if found == "ecg" else "train_smnist.py"
+        raise UserError(f"{resumed} is a run of {found}, not one of {prog}; use {other}")
+
+
+def _value(argv: Sequence[str], key: str) -> str | None:
+    """What the last flag of ``key`` says, in any spelling that ``parse`` takes.
+
+    Only the flags that decide from which file the others start are read here; ``parse`` reads them
+    again and complains about what is wrong. None without such a flag, empty for one that stands
+    alone, ``"false"`` for its ``--no`` form.
+    """
     found = None
-    for position, argument in enumerate(argv):
+    for argument, following in zip(argv, [*argv[1:], "-"], strict=True):
         name, equals, value = argument.partition("=")
-        if name == flag:
-            found = value if equals else next(iter(argv[position + 1 :]), None)
+        flag = name.lstrip("-").replace("-", "_") if name.startswith("-") else None
+        if flag == key:
+            value = value if equals else following
+            found = "" if value.startswith("-") else value
+        elif flag == f"no_{key}":
+            found = "false"
     return found

@@ -24,8 +24,12 @@ from core.data import (
     to_sequence,
 )
 from core.data.batches import Transform
+from core.data.fetch import fetch
+from core.data.files import mismatch
 from core.data.images import ImageData
 from core.data.qtdb import EcgData
+from core.data.registry import find_source
+from core.errors import UserError
 
 ECG_CLASSES = 6
 DIGIT_CLASSES = 10
@@ -58,13 +62,17 @@ class Task:
     permutation: Tensor | None = None
 
 
-def load_task(config: Config) -> Task:
+def load_task(config: Config, permutation: Tensor | None = None) -> Task:
     """The task of ``config``, from its original files or the embedded stand-in.
+
+    Args:
+        config: Its settings.
+        permutation: Pixel order of an existing PS-MNIST network; by default the seed decides.
 
     Raises:
         UserError: Data missing or damaged.
     """
-    return _digits(config) if isinstance(config, SmnistConfig) else _ecg(config)
+    return _digits(config, permutation) if isinstance(config, SmnistConfig) else _ecg(config)
 
 
 def ecg_transform(spikes_BTI: Tensor, labels_BT: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,7 +94,9 @@ def _ecg(config: Config) -> Task:
         name, train, test = "synthetic_ecg", load_synthetic_ecg("train"), load_synthetic_ecg("test")
     else:
         name = "qtdb"
-        train, test = (_load_ecg(split, config.data_folder) for split in ("train", "test"))
+        folder = _folder(name, config)
+        train, test = load_qtdb("train", folder), load_qtdb("test", folder)
+        _verify(name, config)
     chosen, held_out = split_indices(len(train.labels), config.val_fraction, seed=config.seed)
 
     def batches(
@@ -114,22 +124,16 @@ def _ecg(config: Config) -> Task:
     )
 
 
-def _load_ecg(split: str, folder: Path | None) -> EcgData:
-    return load_qtdb("train" if split == "train" else "test", folder)
-
-
-def _digits(config: SmnistConfig) -> Task:
+def _digits(config: SmnistConfig, permutation: Tensor | None) -> Task:
     if config.data == "embedded":
         name, train, test = "digits", load_digits("train"), load_digits("test")
     else:
         name = "mnist"
-        train, test = (
-            load_mnist("train", config.data_folder),
-            load_mnist("test", config.data_folder),
-        )
+        folder = _folder(name, config)
+        train, test = load_mnist("train", folder), load_mnist("test", folder)
+        _verify(name, config)
     steps = train.images[0].size
-    permutation = None
-    if config.permuted:
+    if config.permuted and permutation is None:
         permutation = make_permutation(steps, seed=config.seed)
     rows = _class_balanced_subset(train.labels, config.train_fraction, config.seed)
     chosen, held_out = split_indices(len(rows), config.val_fraction, seed=config.seed)
@@ -155,6 +159,19 @@ def _digits(config: SmnistConfig) -> Task:
         test=batches(test, slice(None), False),
         permutation=permutation,
     )
+
+
+def _folder(name: str, config: Config) -> Path:
+    return config.data_folder or fetch(name, mirror=config.mirror)
+
+
+def _verify(name: str, config: Config) -> None:
+    """Hold files of --data_folder to what the record says about the data; fetch did the others."""
+    if config.data_folder is None:
+        return
+    for file in find_source(name).files:
+        if problem := mismatch(config.data_folder / file.name, file):
+            raise UserError(f"{problem}\nLeave --data_folder out to fetch the published file.")
 
 
 def _class_balanced_subset(

@@ -1,0 +1,58 @@
+"""Scalars for TensorBoard."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[import-untyped]
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
+from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]
+
+
+class EventLog:
+    """One ``events.out.tfevents.*`` file; use as a context manager.
+
+    PyTorch's SummaryWriter hands the same records to a thread, so that a kill loses two minutes of
+    them and a full disk shows as that thread's traceback. Here the caller writes, and a point
+    that was added survives a kill.
+
+    Args:
+        folder: Where the file goes. TensorBoard reads all files of a folder in order of time.
+        purge_step: Hide what earlier files say from this step on (a resumed run); None for a new
+            run.
+
+    Raises:
+        OSError: Here and from :meth:`scalar`, when the file cannot be written.
+    """
+
+    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+        name = f"events.out.tfevents.{time.time():017.6f}.{os.getpid()}"
+        self._file = open(folder / name, "xb")  # noqa: SIM115  closed by __exit__
+        self._records = RecordWriter(self._file)
+        self._write(Event(file_version="brain.Event:2"))
+        if purge_step is not None:
+            self._write(Event(step=purge_step, session_log=SessionLog(status=SessionLog.START)))
+
+    def __enter__(self) -> EventLog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def scalar(self, tag: str, value: float, step: int) -> None:
+        """Add a point to the curve ``tag``."""
+        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
+        self._write(Event(step=step, summary=summary))
+
+    def _write(self, event: Event) -> None:
+        event.wall_time = time.time()
+        self._records.write(event.SerializeToString())
+        self._file.flush()
