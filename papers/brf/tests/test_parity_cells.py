@@ -153,7 +153,7 @@ def test_izhikevich(dtype: str, golden: Golden, agrees: Agrees) -> None:
     agrees("grad_omega", neuron.omega.grad, arrays["grad_omega"], gradient=True)
 
 
-# --- spike functions ------------------------------------------------------------------------
+# --- spike functions ----------------------------------------------------------------------------
 
 SPIKES: dict[str, Callable[[Tensor], Tensor]] = {
     "step_gaussian": surrogates.gaussian,
@@ -229,7 +229,7 @@ def test_divergence_boundary(
     agrees(boundary, divergence_boundary(arrays[omega], dt), arrays[boundary])
 
 
-# --- pruning ----------------------------------------------------------------------------------
+# --- pruning ------------------------------------------------------------------------------------
 
 
 class Fed(NamedTuple):

@@ -1,0 +1,45 @@
+"""The examples of core/README.md run, and its map names what exists."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.scan import scan
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_neuron_of_the_readme_computes_its_equations() -> None:
+    names: dict[str, Any] = {}
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "core/README.md", "exec"), names)
+    assert names["later_TBH"].shape == (50, 4, 10)
+
+    neuron = names["SynapticLIF"](4).double()
+    current = np.random.default_rng(0).uniform(0.0, 2.0, (50, 3, 4))
+    output, final = scan(neuron, torch.from_numpy(current))
+    assert 0 < output.sum() < output.numel()
+
+    alpha, beta = np.exp(-1 / neuron.tau_mem.detach().numpy()), np.exp(-1 / 5.0)
+    z = i = u = np.zeros((3, 4))
+    for current_t, output_t in zip(current, output.detach().numpy(), strict=True):
+        i = beta * i + current_t
+        u = alpha * (1 - z) * u + (1 - alpha) * i
+        z = np.where(u > 1, 1.0, 0.0)
+        np.testing.assert_array_equal(output_t, z)
+    for ours, theirs in zip(final, (z, i, u), strict=True):
+        np.testing.assert_allclose(ours.detach().numpy(), theirs)
+
+
+def test_the_map_names_what_exists() -> None:
+    modules = re.findall(r"`(core\.\w+)`", README.partition("## Shapes")[0])
+    assert len(modules) > 10
+    assert [name for name in modules if importlib.util.find_spec(name) is None] == []

@@ -1,0 +1,80 @@
+"""Which backend scan takes, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.errors import UserError
+from core.neurons import LI, LIF, Neuron
+from core.scan import BACKENDS, Backend, choose, dispatch, scan
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SNN_BACKEND", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("neuron", "arguments", "message"),
+    [
+        (LIF(3), {"current_TBN": torch.ones(2, 1, 4)}, r"\(2, 1, 4\), expected \[T, B, 3\]"),
+        (LIF(3), {"current_TBN": torch.ones(2, 3)}, r"\(2, 3\), expected \[T, B, 3\]"),
+        (LIF(3), {"current_TBN": torch.ones(0, 1, 3)}, "no time step"),
+        (LI(3), {"recurrent_weight": torch.eye(3)}, "LI does not spike.*recurrent weight"),
+        (LI(3), {"spike_mask_TBN": torch.ones(2, 1, 3)}, "LI does not spike.*spike mask"),
+        (LIF(3), {"recurrent_weight": torch.ones(3, 4)}, r"weight.*\(3, 4\), expected \[3, 3\]"),
+        (LIF(3), {"spike_mask_TBN": torch.ones(2, 3)}, r"mask.*\(2, 3\), expected \[2, 1, 3\]"),
+    ],
+)
+def test_arguments_that_do_not_fit(neuron: Neuron, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        scan(neuron, **{"current_TBN": torch.ones(2, 1, 3), **arguments})
+
+
+def test_unknown_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"unknown scan backend 'warp'.*auto, .*reference"):
+        scan(LIF(3), torch.ones(2, 1, 3), backend="warp")
+    monkeypatch.setenv("SNN_BACKEND", "warp")
+    with pytest.raises(UserError, match="unknown scan backend 'warp'"):
+        scan(LIF(3), torch.ones(2, 1, 3))
+    assert scan(LIF(3), torch.ones(2, 1, 3), backend="reference")
+
+
+@pytest.fixture
+def picky(monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """A faster backend that takes no spike mask."""
+
+    def unsupported(
+        neuron: Neuron, current: Tensor, weight: Tensor | None, mask: Tensor | None
+    ) -> str | None:
+        return None if mask is None else "it has no spike mask"
+
+    reference = next(backend for backend in BACKENDS if backend.name == "reference")
+    fast = Backend("picky", "for tests", unsupported, reference.run)
+    monkeypatch.setattr(dispatch, "BACKENDS", (fast, reference))
+    return fast
+
+
+def test_auto_takes_the_first_that_supports_the_case(picky: Backend) -> None:
+    neuron, current = LIF(3), torch.ones(2, 1, 3)
+    assert choose(neuron, current, None) is picky
+    assert choose(neuron, current, None, spike_mask_TBN=current).name == "reference"
+
+
+def test_a_backend_asked_for_by_name_is_never_replaced(
+    picky: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    neuron, current = LIF(3), torch.ones(2, 1, 3)
+    assert choose(neuron, current, None, "reference").name == "reference"
+    with pytest.raises(UserError, match="'picky' cannot run LIF here: it has no spike mask"):
+        scan(neuron, current, spike_mask_TBN=current, backend="picky")
+    monkeypatch.setenv("SNN_BACKEND", "picky")
+    with pytest.raises(UserError, match="it has no spike mask"):
+        scan(neuron, current, spike_mask_TBN=current)
+    monkeypatch.setenv("SNN_BACKEND", "reference")
+    assert choose(neuron, current, None).name == "reference"
+    assert choose(neuron, current, None, "picky") is picky
