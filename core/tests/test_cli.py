@@ -99,8 +99,12 @@ def test_wrong_requests_exit_2_with_the_next_step(
 
 
 def test_figures_runs_the_script_of_the_paper_in_its_folder(
-    paper: Path, capfd: pytest.CaptureFixture[str]
+    paper: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (paper / "figures.py").write_text("from pathlib import Path; Path('drawn').touch()\n")
     assert run("figures", "toy") == 0
     assert (paper / "drawn").exists()

@@ -25,6 +25,7 @@ def test_rows_inherit_from_their_group(paper: Path) -> None:
     assert sop.tolerance == pytest.approx(600)
     assert sop.published_curve == {}
     assert (weights.checkpoint, weights.main, weights.note) == ("orig_ecg_rf", False, "rounded")
+    assert weights.tolerance == 0.05  # the row's own, not that of the group
     assert other.task.absent == "not part of this package yet"
 
 

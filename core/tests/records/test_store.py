@@ -73,18 +73,32 @@ def test_seeds_are_separate_records(paper: Path, tmp_path: Path) -> None:
     assert [line["seed"] for line in lines(paper)] == [0, 1]
 
 
-@pytest.mark.parametrize("status", ["finished", "interrupted"])
-def test_a_result_is_not_displaced_silently(paper: Path, tmp_path: Path, status: str) -> None:
-    record_run(make_run(tmp_path / "a", [20.0, 80.0, 85.0], seed=0), paper)
-    other = make_run(tmp_path / "b", [20.0, 81.0], planned=2 if status != "finished" else 1)
-    other_run = json.loads((other / "run.json").read_text()) | {"status": status}
-    (other / "run.json").write_text(json.dumps(other_run))
+@pytest.mark.parametrize(
+    ("earlier", "later", "message"),
+    [
+        (
+            {"accuracies": [20.0, 80.0]},
+            {"accuracies": [20.0, 81.0], "weights": 1},
+            r"a finished run with other weights \(started today, commit c0ffee00\)",
+        ),
+        (
+            {"accuracies": [20.0, 80.0, 85.0], "planned": 9, "status": "interrupted"},
+            {"accuracies": [20.0, 80.0], "planned": 9, "status": "interrupted"},
+            r"a run of 2 epochs, this one has 1",
+        ),
+    ],
+)
+def test_a_result_is_not_displaced_silently(
+    paper: Path, tmp_path: Path, earlier: dict[str, Any], later: dict[str, Any], message: str
+) -> None:
+    record_run(make_run(tmp_path / "earlier", **earlier), paper)
     before = (paper / "results" / "runs.jsonl").read_text()
-    with pytest.raises(UserError, match=r"already recorded: a .*run.*add --replace"):
+    other = make_run(tmp_path / "later", **later)
+    with pytest.raises(UserError, match=rf"already recorded: {message}.*add --replace"):
         record_run(other, paper)
     assert (paper / "results" / "runs.jsonl").read_text() == before
     record_run(other, paper, replace=True)
-    assert [line["epochs_done"] for line in lines(paper)] == [1]
+    assert [line["last"]["test_accuracy"] for line in lines(paper)] == [later["accuracies"][-1]]
 
 
 def test_a_run_without_a_config_file_is_named_by_task_and_model(
