@@ -76,7 +76,7 @@ def test_learning_curve_leaves_out_missing_and_infinite_values(
 
 
 def test_compare_curves_draws_mean_band_and_dot(tmp_path: Path, saved_axes: list[Axes]) -> None:
-    runs = [metric_rows([10.0, 90.0, 96.0, 100.0]), metric_rows([10.0, 98.0, 96.0])]
+    runs = [metric_rows([60.0, 90.0, 96.0, 100.0]), metric_rows([60.0, 98.0, 96.0])]
     plots.compare_curves(
         {"BRF": runs, "RF": [metric_rows([10.0, 50.0])]},
         tmp_path / "compare.png",
@@ -86,7 +86,7 @@ def test_compare_curves_draws_mean_band_and_dot(tmp_path: Path, saved_axes: list
     assert legend(axes) == ["BRF (n = 2)", "BRF, published", "RF"]
     mean = next(line for line in axes.lines if line.get_label() == "BRF (n = 2)")
     # epoch 3 is missing from the second run, so the mean ends at epoch 2
-    np.testing.assert_array_equal(mean.get_xydata(), [[0, 10], [1, 94], [2, 96]])
+    np.testing.assert_array_equal(mean.get_xydata(), [[0, 60], [1, 94], [2, 96]])
     band = axes.collections[0].get_paths()[0].vertices
     at_1 = sorted({round(float(y), 6) for x, y in np.asarray(band) if x == 1})
     np.testing.assert_allclose(at_1, [94 - np.std([90, 98], ddof=1), 94 + np.sqrt(32)])
