@@ -1,7 +1,22 @@
-"""Lets pytest tell the package ``core`` from the folder ``core/`` that its tests live in.
+"""What holds for the tests of the whole house.
 
-In importlib mode pytest names ``core/tests/test_x.py`` ``core.tests.test_x`` and would make the
+Importing ``core`` here lets pytest tell the package from the folder ``core/`` that its tests live
+in. In importlib mode pytest names ``core/tests/test_x.py`` ``core.tests.test_x`` and would make the
 folder the module ``core``, unless the package has that name already.
 """
 
+import sys
+from collections.abc import Iterator
+
+import pytest
+
 import core  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def _usual_arithmetic() -> Iterator[None]:
+    """Undo what a training sets for its process: Hypothesis refuses to draw floats after it."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
+        torch.use_deterministic_algorithms(False)

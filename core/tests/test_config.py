@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import config_hash, load_yaml, parse, to_dict, to_yaml
+from core.config import config_hash, from_dict, load_yaml, parse, to_dict, to_yaml
 from core.errors import UserError
 
 
@@ -371,3 +371,12 @@ def test_help_is_instant(tmp_path: Path) -> None:
 def test_unusable_old_spellings(old: dict[str, str]) -> None:
     with pytest.raises(TypeError, match="old spelling"):
         parse(Config, [], prog="", description="", old_spellings=old)
+
+
+def test_from_dict_reads_what_to_dict_gave() -> None:
+    config = Config(model="none", lr=1e-7, tau=None, sizes=(1, 2), note=None, out=Path("a b"))
+    assert from_dict(Config, to_dict(config), "manifest") == config
+    with pytest.raises(UserError, match=r"weights\.st, line 1: epoch: .* epochs"):
+        from_dict(Config, {"epoch": 3}, "weights.st")
+    with pytest.raises(UserError, match="expected int"):
+        from_dict(Config, {"epochs": "many"}, "weights.st")

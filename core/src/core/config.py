@@ -99,6 +99,21 @@ def load_yaml(config_class: type[ConfigT], path: Path) -> ConfigT:
     return _build(config_class, _load(config_class, path), str(path))
 
 
+def from_dict(config_class: type[ConfigT], values: Mapping[str, Any], source: str) -> ConfigT:
+    """Read what :func:`to_dict` gave, with the checks of a config file.
+
+    Args:
+        config_class: the dataclass of the settings.
+        values: by key, in types that JSON knows.
+        source: where they come from, for messages.
+
+    Raises:
+        UserError: a key or value does not fit.
+    """
+    # every JSON text is a YAML text
+    return _build(config_class, _read_yaml(config_class, json.dumps(values), source), source)
+
+
 def to_yaml(config: DataclassInstance, header: str = "") -> str:
     """The whole config as YAML, each key under a comment that explains it.
 
@@ -221,9 +236,17 @@ def _load(config_class: type, path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: no such config file; name an existing one, or see --help")
     try:
-        with path.open(encoding="utf-8") as stream:
-            root = yaml.compose(stream, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read as YAML, correct the file: {reason}") from error
+    return _read_yaml(config_class, text, str(path))
+
+
+def _read_yaml(config_class: type, text: str, path: str) -> dict[str, Any]:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: cannot be read as YAML, correct the file: {reason}") from error
     if root is None:  # nothing but comments

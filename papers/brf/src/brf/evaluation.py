@@ -1,0 +1,107 @@
+"""Scoring a checkpoint of any origin on the test set of its task."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from brf import published
+from brf.config import CONFIGS, PAPER, Config
+from brf.experiment import objective_of
+from brf.models import build
+from brf.task import load_task
+from core import checkpoints
+from core.config import from_dict
+from core.errors import UserError
+from core.training.devices import choose_device
+from core.training.environment import describe
+from core.training.loop import evaluate
+from core.training.run_folder import now
+
+
+def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:
+    """Score ``options.checkpoint``, print the result and return it.
+
+    Raises:
+        UserError: The checkpoint or its data cannot be used.
+    """
+    if options.batch_size < 1:
+        raise UserError(f"--batch_size is {options.batch_size}; it must be at least 1")
+    device = choose_device(options.device, options.threads)
+    name, config, weights, permutation = _read(options)
+    config = replace(config, data_folder=options.data_folder, batch_size=options.batch_size)
+    task = load_task(config, permutation=permutation)
+    model = build(config, task.inputs, task.classes)
+    if permutation is not None and "permutation" in weights:
+        model.register_buffer("permutation", permutation)
+    checkpoints.load_into(model, weights, str(options.checkpoint))
+    model = model.to(device)
+    batches = task.test.epoch(0)
+    if options.float64:
+        model = model.double()
+        batches = ((x.double(), y) for x, y in batches)
+    metrics = evaluate(model, batches, objective_of(config), device=device)
+    result = {
+        "task": config.task,
+        "model": config.neuron,
+        "samples": metrics.samples,
+        "accuracy": metrics.accuracy,
+        "loss": metrics.loss,
+        "sop": metrics.sop,
+    }
+    if options.record:
+        _record(options, name, result, task.data, task.data_digest, device)
+    print(
+        f"{name}: {config.neuron} on the {metrics.samples} test samples of {task.data} "
+        f"({config.task}): accuracy {metrics.accuracy:.4f} %, loss {metrics.loss:.6f}, "
+        f"{metrics.sop:.2f} spikes per sample"
+    )
+    if options.json:
+        print(json.dumps(result))
+    return result
+
+
+def _read(options: argparse.Namespace) -> tuple[str, Config, dict[str, Tensor], Tensor | None]:
+    """Name, settings, weights and pixel order of the checkpoint."""
+    path: Path = options.checkpoint
+    if path.suffix != ".safetensors":
+        foreign = published.load(
+            path, task=options.task, neuron=options.neuron, permutation=options.permutation
+        )
+        return foreign.name, foreign.config, foreign.weights, foreign.permutation
+    checkpoint = checkpoints.load(path)
+    manifest = checkpoint.manifest
+    if manifest.get("paper") != "brf":
+        raise UserError(f"{path} is a checkpoint of {manifest.get('paper')}, not of brf")
+    config = from_dict(CONFIGS[manifest["task"]], manifest["config"], str(path))
+    return path.stem, config, checkpoint.weights, checkpoint.weights.get("permutation")
+
+
+def _record(
+    options: argparse.Namespace,
+    name: str,
+    result: dict[str, Any],
+    data: str,
+    data_digest: str,
+    device: torch.device,
+) -> None:
+    from core.records import record_evaluation
+
+    record_evaluation(
+        PAPER,
+        {
+            "checkpoint": name,
+            "sha256": checkpoints.sha256(options.checkpoint),
+            "date": now(),
+            "dtype": "float64" if options.float64 else "float32",
+            "data": {"name": data, "digest": data_digest},
+            **result,
+            **describe(device, "reference"),
+        },
+    )
