@@ -80,7 +80,7 @@ def make_run(
     last = len(rows) - 1
     run = {
         **{"paper": "toy", "task": "ecg", "model": "brf", "config_file": "configs/ecg_brf.yaml"},
-        **{"config_hash": "0123456789ab", "command": "python train.py --out /home/me/runs/1"},
+        **{"config_hash": "0123456789ab", "command": "python train.py --out /mnt/big/runs/1"},
         **{"seed": 0, "commit": "c0ffee00", "dirty": False, "versions": {"torch": "2"}},
         **{"device": "cpu", "device_name": "a CPU", "threads": 1, "backend": "reference"},
         **{"data": {"name": "qtdb", "digest": "d"}, "parameters": 1734, "started": "today"},
@@ -88,7 +88,7 @@ def make_run(
         **{"epochs_planned": last if planned is None else planned, "peak_memory_mb": 10.0},
         **facts,
     }
-    used = CONFIG | {"seed": run["seed"], "out": "/home/me/runs/1"} | (config or {})
+    used = CONFIG | {"seed": run["seed"], "out": "/mnt/big/runs/1"} | (config or {})
     (folder / "run.json").write_text(json.dumps(run))
     (folder / "config.yaml").write_text(yaml.safe_dump(used))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
