@@ -1,0 +1,187 @@
+"""A run that fails says where, why and what was kept; a bad resume is refused untouched."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from core import checkpoints
+from core.errors import RunFailed, UserError
+from core.training.fit import Job
+from core.training.run_folder import RunFolder
+
+from . import training_toy as toy
+from .training_toy import STEPS, assert_same_run, at_step, facts, make_job, rows, stop, train
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    train(folder, make_job())
+    return folder
+
+
+def poison(model: nn.Module) -> None:
+    with torch.no_grad():
+        next(iter(model.parameters())).fill_(float("nan"))
+
+
+def test_nan_in_training(tmp_path: Path, whole: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(RunFailed) as failed:
+        train(folder, make_job(wrap=at_step(2, 3, poison)))
+    message = str(failed.value)
+    assert "not finite in epoch 2, step 3: parameters first.weight" in message
+    assert "lower --lr" in message
+    assert f"Everything up to epoch 1 is kept in {folder}" in message
+    assert facts(folder)["status"] == "failed"
+    last = checkpoints.load(folder / "last.safetensors")
+    assert last.manifest["epoch"] == 1
+    assert all(torch.isfinite(weight).all() for weight in last.weights.values())
+    train(folder, make_job(), resume=True)
+    assert_same_run(folder, whole)
+
+
+def test_nan_that_only_the_evaluation_sees(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    job = make_job(wrap=at_step(2, STEPS, lambda model: None))
+    inner, calls = job.train_step, []
+
+    def step(model: nn.Module, *rest: Any) -> Any:
+        calls.append(result := inner(model, *rest))
+        if len(calls) == 2 * STEPS:
+            poison(model)
+        return result
+
+    job.train_step = step
+    with pytest.raises(
+        RunFailed, match=r"in the evaluation after epoch 2: parameters first\.weight"
+    ):
+        train(folder, job)
+    assert checkpoints.load(folder / "last.safetensors").manifest["epoch"] == 1
+    assert [row["epoch"] for row in rows(folder)] == [0, 1]
+
+
+def test_nan_before_anything_was_saved(tmp_path: Path) -> None:
+    job = make_job()
+    poison(job.model)
+    with pytest.raises(RunFailed, match=r"evaluation after epoch 0: .* Nothing was saved"):
+        train(tmp_path / "run", job)
+
+
+@pytest.mark.parametrize("name", list(toy.SECOND_EPOCH))
+def test_disk_full_while_saving(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Path
+) -> None:
+    folder = tmp_path / "run"
+    written, replace = 0, os.replace
+
+    def full(source: Path, target: Path) -> None:
+        nonlocal written
+        written += target.name == name
+        if target.name == name and written >= toy.SECOND_EPOCH[name]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(RunFailed) as failed:
+        train(folder, make_job())
+    monkeypatch.undo()
+    message = str(failed.value)
+    assert f"cannot write {folder / name}: No space left on device" in message
+    assert f"make room, then continue with --resume {folder}" in message
+    assert f"Everything up to epoch {2 if name == 'run.json' else 1} is kept" in message
+    assert not list(folder.glob(".*.tmp"))
+    train(folder, make_job(), resume=True)
+    assert_same_run(folder, whole)
+
+
+@pytest.fixture
+def limit_files() -> Iterator[Callable[[int], None]]:
+    """Sets how large a file may grow, which fails in the middle of a write as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("target", ["events.*", "resume.pt"])
+def test_disk_really_full(
+    target: str, tmp_path: Path, whole: Path, limit_files: Callable[[int], None]
+) -> None:
+    """Event files are smaller than a checkpoint, resume states larger: so each fails first once."""
+    folder = tmp_path / "run"
+    size = next(whole.glob(target)).stat().st_size // 2
+    with pytest.raises(RunFailed) as failed:
+        train(folder, make_job(wrap=at_step(2, 1, lambda model: limit_files(size))))
+    limit_files(resource.RLIM_INFINITY)
+    assert "File too large. Everything up to epoch 1 is kept" in str(failed.value)
+    assert checkpoints.load_resume_state(folder / "resume.pt")["progress"]["epoch"] == 1
+    train(folder, make_job(), resume=True)
+    assert_same_run(folder, whole)
+
+
+def wrong_network(folder: Path) -> Job:
+    job = make_job()
+    job.model = nn.Linear(3, 5)
+    return job
+
+
+def without_optimizer(folder: Path) -> Job:
+    state = checkpoints.load_resume_state(folder / "resume.pt")
+    checkpoints.save_resume_state(
+        folder / "resume.pt", {k: v for k, v in state.items() if k != "optimizer"}
+    )
+    return make_job()
+
+
+def truncated(folder: Path) -> Job:
+    content = (folder / "resume.pt").read_bytes()
+    (folder / "resume.pt").write_bytes(content[: len(content) // 2])
+    return make_job()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (wrong_network, "belongs to another network"),
+        (without_optimizer, r"not the resume state of this run \(KeyError: 'optimizer'\)"),
+        (truncated, "truncated or damaged"),
+    ],
+)
+def test_refused_resume_writes_nothing(
+    damage: Callable[[Path], Job], message: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, make_job(wrap=at_step(2, 1, stop)))
+    job = damage(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(UserError, match=message):
+        train(folder, job, resume=True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    refused = []
+
+    def second(_: object) -> None:
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        with (
+            pytest.raises(UserError, match="another process is running in"),
+            RunFolder.reopen(folder),
+        ):
+            pass
+        refused.append(before == {path.name: path.read_bytes() for path in folder.iterdir()})
+
+    train(folder, make_job(wrap=at_step(2, 2, second)))
+    assert refused == [True]

@@ -1,0 +1,122 @@
+"""Run folders: nothing is overwritten, and one process at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from core.errors import UserError
+from core.training.run_folder import RESUME, RunFolder, read_facts
+
+
+def create(path: Path) -> None:
+    with RunFolder.create(path, "lr: 1\n", {"status": "running"}):
+        pass
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_create_and_reopen(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "run"
+    with RunFolder.create(path, "lr: 1\n", {"status": "running"}) as folder:
+        folder.update(epochs_done=2)
+        folder.write_metrics([{"epoch": 0}, {"epoch": 1}])
+    assert (path / "config.yaml").read_text() == "lr: 1\n"
+    assert json.loads((path / "run.json").read_text()) == {"status": "running", "epochs_done": 2}
+    assert (path / "metrics.jsonl").read_text() == '{"epoch": 0}\n{"epoch": 1}\n'
+    (path / RESUME).touch()
+    with RunFolder.reopen(path) as folder:
+        assert folder.facts["epochs_done"] == 2
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    create(tmp_path)
+    assert (tmp_path / "run.json").is_file()
+
+
+@pytest.mark.parametrize("name", ["run.json", "notes.txt", ".hidden"])
+def test_a_folder_with_files_is_left_alone(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    before = contents(tmp_path)
+    with pytest.raises(UserError) as refused:
+        create(tmp_path)
+    assert f"--resume {tmp_path}" in str(refused.value)
+    assert "--out" in str(refused.value)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("below", [".", "deeper/still"])
+def test_a_file_in_the_way(below: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match=r"another.* --out"):
+        create(tmp_path / "file" / below)
+    assert contents(tmp_path) == {"file": b"mine"}
+
+
+def test_a_full_disk_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UserError, match=r"No space left on device\); make room"):
+        create(tmp_path / "run")
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with RunFolder.create(path, "", {}):
+        (path / RESUME).touch()
+        before = contents(path)
+        with (
+            pytest.raises(UserError, match=re.escape(f"another process is running in {path}")),
+            RunFolder.reopen(path),
+        ):
+            pass
+        assert contents(path) == before
+    with RunFolder.reopen(path):
+        pass
+
+
+def test_two_starts_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both saw an empty folder; the lock decides."""
+    path = tmp_path / "run"
+    with RunFolder.create(path, "first", {}):
+        monkeypatch.setattr("core.training.run_folder._refuse_occupied", lambda path: None)
+        with (
+            pytest.raises(UserError, match="another process is running"),
+            RunFolder.create(path, "second", {}),
+        ):
+            pass
+    assert (path / "config.yaml").read_text() == "first"
+
+
+def test_a_lock_of_a_killed_process_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    create(tmp_path)
+
+
+def test_not_a_run_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a run folder"), RunFolder.reopen(tmp_path):
+        pass
+    assert contents(tmp_path) == {}
+
+
+def test_nothing_to_resume_from(tmp_path: Path) -> None:
+    create(tmp_path)
+    with (
+        pytest.raises(UserError, match="stopped before its first checkpoint; start it again"),
+        RunFolder.reopen(tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b"\xff\xfe\x00"])
+def test_damaged_facts(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"run\.json is damaged; put back a copy"):
+        read_facts(tmp_path)
