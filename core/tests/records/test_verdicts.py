@@ -222,7 +222,7 @@ def test_a_record_that_does_not_hold_the_metric(record: Record) -> None:
 def test_a_row_as_json() -> None:
     fields = row(claim(), run(85.0), run(86.0)).as_dict()
     assert fields["verdict"] in VERDICTS
-    assert {k: fields[k] for k in ("id", "task", "published", "ours_mean", "n", "config")} == {
-        **{"id": "a", "task": "ecg", "published": 85.8, "ours_mean": 85.5, "n": 2},
+    assert {k: fields[k] for k in ("claim", "task", "published", "ours_mean", "n", "config")} == {
+        **{"claim": "a", "task": "ecg", "published": 85.8, "ours_mean": 85.5, "n": 2},
         "config": CONFIG,
     }

@@ -67,7 +67,7 @@ class Row:
         """All fields in one flat mapping that JSON can hold."""
         claim = self.claim
         return {
-            "id": claim.id,
+            "claim": claim.id,
             "source": claim.source,
             "task": claim.task.name,
             "model": claim.model,

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from brf import published
 from brf.config import CONFIGS, PAPER, Config
-from brf.experiment import objective_of
+from brf.experiment import backend_of, objective_of
 from brf.models import build
-from brf.task import load_task
+from brf.task import Task, load_task
 from core import checkpoints
 from core.config import from_dict
 from core.errors import UserError
@@ -56,7 +56,7 @@ def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:
         "sop": metrics.sop,
     }
     if options.record:
-        _record(options, name, result, task.data, task.data_digest, device)
+        _record(options, name, result, task, device, backend_of(config, model))
     print(
         f"{name}: {config.neuron} on the {metrics.samples} test samples of {task.data} "
         f"({config.task}): accuracy {metrics.accuracy:.4f} %, loss {metrics.loss:.6f}, "
@@ -87,9 +87,9 @@ def _record(
     options: argparse.Namespace,
     name: str,
     result: dict[str, Any],
-    data: str,
-    data_digest: str,
+    task: Task,
     device: torch.device,
+    backend: str,
 ) -> None:
     from core.records import record_evaluation
 
@@ -100,8 +100,10 @@ def _record(
             "sha256": checkpoints.sha256(options.checkpoint),
             "date": now(),
             "dtype": "float64" if options.float64 else "float32",
-            "data": {"name": data, "digest": data_digest},
+            "data": {"name": task.data, "digest": task.data_digest},
             **result,
-            **describe(device, "reference"),
+            **describe(device, backend),
+            # without the folder: it tells of one machine only
+            "command": f"python evaluate.py {options.checkpoint.name} --record",
         },
     )

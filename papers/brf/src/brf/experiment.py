@@ -85,7 +85,7 @@ def make_job(config: Config, task: Task, device: torch.device) -> Job:
             "config_hash": config_hash(config),
             "data": {"name": task.data, "digest": task.data_digest},
             "parameters": count_parameters(model),
-            **describe(device, _backend(config, model)),
+            **describe(device, backend_of(config, model)),
         },
         device=device,
     )
@@ -120,7 +120,8 @@ def _train_step(config: Config, objective: Objective) -> TrainStep:
     return backpropagation_step(objective, config.clip_norm)
 
 
-def _backend(config: Config, model: Any) -> str:
+def backend_of(config: Config, model: Any) -> str:
+    """Name of the scan backend that runs the hidden layer."""
     layer = model.hidden
     current_TBH = torch.zeros(1, 1, config.hidden, device=layer.input_weight.device)
     return choose(layer.neuron, current_TBH, layer.recurrent_weight, config.backend).name
