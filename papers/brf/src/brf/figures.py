@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from brf.config import CONFIGS, PAPER
-from brf.models import build
+from brf.models import RecurrentSNN, build
 from core import checkpoints
 from core.config import from_dict
 from core.neurons import divergence_boundary
-from core.plots import compare_curves, figure
+from core.plots import Row, compare_curves, figure
 from core.records import load_claims, load_records
 from core.training.seeding import seed_everything
 
@@ -42,7 +42,7 @@ def convergence() -> Iterator[Path]:
         if claim.config and claim.published_curve
     }
     for task, title in TITLES.items():
-        runs: dict[str, list[list[dict[str, float]]]] = {}
+        runs: dict[str, Sequence[Sequence[Row]]] = {}
         known = {}
         for neuron, label in LABELS.items():
             config = f"configs/{task}_{neuron}.yaml"
@@ -87,6 +87,6 @@ def parameters(name: str, checkpoint: checkpoints.Checkpoint) -> Path:
 
 
 @torch.no_grad()
-def _damping(model: torch.nn.Module) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _damping(model: RecurrentSNN) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     omega, damping = model.hidden.neuron.coefficients()
     return omega.numpy(), damping.numpy()
