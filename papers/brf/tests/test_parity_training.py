@@ -254,12 +254,12 @@ def test_first_step_on_real_data(
     gradients, after = ours(arrays, "grad", 4), ours(arrays, "param_after1", 4)
     for key, parameter in model.named_parameters():
         assert parameter.grad is not None
-        largest = float(gradients[key].abs().max())
+        largest = gradients[key].abs().max()
         # trained networks spike: one spike that flips moves all gradients a little
         tolerance = (0.01 if name.endswith("_init") else 0.05) * largest
-        assert float((parameter.grad - gradients[key]).abs().max()) <= tolerance, key
+        assert bool(((parameter.grad - gradients[key]).abs() <= tolerance).all()), key
         clear = gradients[key].abs() > 0.02 * largest
-        assert not clear.any() or float((parameter - after[key]).abs()[clear].max()) < 1e-3, key
+        assert bool(((parameter.detach() - after[key]).abs()[clear] < 1e-3).all()), key
     if neuron != "alif" and name.endswith("_init"):  # silent: nothing reaches the readout
         assert not gradients["out.input_weight"].any()
         assert model.out.input_weight.grad is not None

@@ -1,0 +1,94 @@
+"""Each training script with each neuron, one epoch on an embedded data set."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from brf.config import EcgConfig, SmnistConfig
+from core import checkpoints
+from core.config import load_yaml
+
+from .scripts import TINY_ECG, TINY_SMNIST, call, facts, rows
+
+RUNS: dict[str, tuple[str, ...]] = {
+    "smnist brf": ("--neuron", "brf"),
+    "smnist rf": ("--neuron", "rf"),
+    "smnist hrf": ("--neuron", "hrf"),
+    "smnist alif, truncated": ("--neuron", "alif"),
+    "smnist brf, truncated": ("--neuron=brf", "--tbptt_steps=20", "--lr=0.006"),
+    "smnist brf, energy-aware": ("--lambda_spike", "1e-5", "--no-label-last"),
+    "psmnist brf": ("--permuted",),
+    "ecg brf": ("--neuron", "brf"),
+    "ecg rf": ("--neuron", "rf"),
+    "ecg hrf": ("--neuron", "hrf", "--batch_size", "128"),
+    "ecg alif": ("--neuron", "alif"),
+}
+FILES = {
+    *("config.yaml", "run.json", "metrics.jsonl", "best.safetensors", "last.safetensors"),
+    *("resume.pt", "learning_curve.png", ".lock"),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_one_epoch(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    task = name.split()[0]
+    ecg = task == "ecg"
+    options = [*(TINY_ECG if ecg else TINY_SMNIST), *RUNS[name], "--epochs", "1", "--out", out]
+    assert call("train_ecg" if ecg else "train_smnist", *options) == 0
+
+    assert {path.name for path in out.iterdir() if "tfevents" not in path.name} == FILES
+    assert len(list(out.glob("events.out.tfevents.*"))) == 1
+    assert (out / "learning_curve.png").stat().st_size > 1000
+    assert [row["epoch"] for row in rows(out)] == [0, 1]
+    assert rows(out)[1]["train_loss"] > 0
+
+    run = facts(out)
+    assert (run["task"], run["model"]) == (task, re.findall("brf|hrf|rf|alif", name)[0])
+    assert run["data"]["name"] == ("synthetic_ecg" if ecg else "digits")
+    assert (run["status"], run["epochs_done"], run["seed"]) == ("finished", 1, 0)
+    assert run["command"].startswith(f"python train_{'ecg' if ecg else 'smnist'}.py --data ")
+    config = load_yaml(EcgConfig if ecg else SmnistConfig, out / "config.yaml")
+    assert (config.hidden, config.epochs, config.out) == (6, 1, out)
+
+    last = checkpoints.load(out / "last.safetensors")
+    assert last.manifest["epoch"] == 1
+    assert last.manifest["config_hash"] == run["config_hash"]
+    assert (
+        sum(w.numel() for k, w in last.weights.items() if k != "permutation") == (run["parameters"])
+    )
+    assert ("permutation" in last.weights) == (task == "psmnist")
+
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert f"{run['model']} on {run['data']['name']} ({task}): {run['parameters']} " in shown.out
+    assert f"device cpu ({run['device_name']}), 1 threads, backend reference" in shown.out
+    assert "epoch 1/1 | train loss" in shown.out
+    assert re.search(r"best epoch [01] by validation loss: test accuracy [\d.]+ %", shown.out)
+
+
+def test_no_epoch_is_an_evaluation(tmp_path: Path) -> None:
+    assert call("train_smnist", *TINY_SMNIST, "--epochs", 0, "--out", tmp_path / "run") == 0
+    assert [row["epoch"] for row in rows(tmp_path / "run")] == [0]
+
+
+def test_default_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("train_smnist", *TINY_SMNIST, "--seed", 3, "--epochs", 0) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"smnist_brf-seed3-\d{8}-\d{6}", folder.name)
+    assert facts(folder)["config_file"] == "configs/smnist_brf.yaml"
+
+
+def test_best_epoch_is_that_of_the_best_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ECG keeps the last of equal epochs; a learning rate of next to nothing makes them equal."""
+    options = [*TINY_ECG, "--lr", "1e-30", "--epochs", 1, "--out", tmp_path / "run"]
+    assert call("train_ecg", *options) == 0
+    assert len({row["val_loss"] for row in rows(tmp_path / "run")}) == 1
+    assert checkpoints.load(tmp_path / "run" / "best.safetensors").manifest["epoch"] == 1
+    assert "best epoch 1 by validation loss" in capsys.readouterr().out
