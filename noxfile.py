@@ -1,6 +1,6 @@
-"""The checks, each in an environment of its own.
+"""The checks, each in an environment of its own; and the benchmarks, on request.
 
-`nox` runs them all; `nox -s brf -- -k smoke` runs one and hands what follows `--` to pytest.
+`nox` runs all checks; `nox -s brf -- -k smoke` runs one and hands what follows `--` to pytest.
 """
 
 from pathlib import Path
@@ -60,3 +60,10 @@ def types(session: nox.Session) -> None:
     """Types: mypy over core and the papers."""
     sync(session, "--all-packages", "--group", "types")
     session.run("mypy", "core", "papers", *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Benchmarks: not among the checks, because a shared machine decides how they end."""
+    sync(session, "--package", "core")
+    session.run("python", "core/benchmarks/bench_scan.py", *session.posargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:
         "model": config.neuron,
         "samples": metrics.samples,
         "accuracy": metrics.accuracy,
-        "loss": metrics.loss,
+        "loss": metrics.loss if math.isfinite(metrics.loss) else None,  # JSON has no NaN
         "sop": metrics.sop,
     }
     if options.record:
