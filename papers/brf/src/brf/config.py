@@ -207,7 +207,7 @@ def _value(argv: Sequence[str], key: str) -> str | None:
     alone, ``"false"`` for its ``--no`` form.
     """
     found = None
-    for argument, following in zip(argv, [*argv[1:], "-"], strict=True):
+    for argument, following in zip(argv, [*argv[1:], "-"], strict=False):
         name, equals, value = argument.partition("=")
         flag = name.lstrip("-").replace("-", "_") if name.startswith("-") else None
         if flag == key:
