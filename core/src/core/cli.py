@@ -53,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
         "--replace", action="store_true", help="give up the result recorded earlier for this run"
     )
 
+    record.add_argument(
+        "--keep-weights", action="store_true", help="copy the best weights to checkpoints/"
+    )
+
     table = command("table", _table)
     table.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
     output = table.add_mutually_exclusive_group()
@@ -77,11 +81,13 @@ def _fetch(arguments: argparse.Namespace) -> None:
 
 def _record(arguments: argparse.Namespace) -> None:
     """Add a run to the results of its paper."""
-    from core.records import find_paper, read_run, record_run
+    from core.records import find_paper, keep_weights, read_run, record_run
 
     paper = find_paper(str(read_run(arguments.run_folder)["paper"]))
     record = record_run(arguments.run_folder, paper, replace=arguments.replace)
     print(f"recorded {record.id} ({record.status}) in {paper / 'results'}")
+    if arguments.keep_weights:
+        print(f"kept {keep_weights(arguments.run_folder, paper, record)}")
     print(f"update the tables with: core table {paper.name} --write")
 
 

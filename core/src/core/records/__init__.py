@@ -1,8 +1,8 @@
 """What the papers claim, what our runs gave, and the tables that join the two.
 
 Claims are read from a paper's ``claims.yaml`` (:mod:`.claims`); results are recorded on purpose,
-one line per run (:mod:`.store`); verdicts follow one written rule (:mod:`.verdicts`); READMEs hold
-only tables generated from these (:mod:`.readme`).
+one line per run (:mod:`.store`), with the weights worth keeping (:mod:`.weights`); verdicts follow
+one written rule (:mod:`.verdicts`); READMEs hold only tables generated from these (:mod:`.readme`).
 """
 
 from core.records.claims import Claim, Task, load_claims
@@ -11,6 +11,7 @@ from core.records.readme import markdown, refresh, runs_markdown, update_between
 from core.records.runs import read_run
 from core.records.store import Record, load_records, record_evaluation, record_run
 from core.records.verdicts import VERDICTS, Row, table
+from core.records.weights import keep_weights, load_manifest
 
 __all__ = [
     "VERDICTS",
@@ -20,7 +21,9 @@ __all__ = [
     "Task",
     "find_paper",
     "find_papers",
+    "keep_weights",
     "load_claims",
+    "load_manifest",
     "load_records",
     "markdown",
     "read_run",

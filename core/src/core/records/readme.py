@@ -7,22 +7,25 @@ A README holds a block as::
     <!-- end -->
 
 The blocks of paper ``brf`` are ``table brf`` (all claims), ``table brf compact`` (main claims with
-a result) and ``runs brf`` (what was run, where, how long). Other names are free for other
-generated text (a figure, the output of a quick run) through :func:`update_between_markers`.
+a result), ``runs brf`` (what was run, where, how long) and ``weights brf`` (kept checkpoints).
+Other names are free for other generated text (a figure, the output of a quick run) through
+:func:`update_between_markers`.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from core.errors import UserError
 from core.files import write_text_atomically
 from core.records.claims import Claim, load_claims
 from core.records.store import Record, load_records
 from core.records.verdicts import VERDICTS, Row, table
+from core.records.weights import load_manifest
 
 _METRIC = {
     "test_accuracy": ("test accuracy (%)", 2),
@@ -37,6 +40,7 @@ _METRIC = {
 }
 _EPOCH = {"last": ", last epoch", "max_test": ", best test epoch"}
 _COLUMNS = ("task", "model", "metric", "published", "ours", "verdict", "run of", "remark")
+_WEIGHT_COLUMNS = ("file", "what", "epoch", "test accuracy (%)", "spikes per sample", "sha256")
 _RUN_COLUMNS = (
     *("record", "epochs", "test accuracy (%)", "spikes per sample", "device", "backend"),
     *("s per epoch", "commit"),
@@ -68,6 +72,23 @@ def markdown(rows: Sequence[Row], *, compact: bool = False) -> str:
 def runs_markdown(records: Sequence[Record]) -> str:
     """Lay out what was recorded: each run and evaluation with its device and its cost."""
     return _grid(_RUN_COLUMNS, map(_run_cells, records)) if records else "Nothing has been run yet."
+
+
+def weights_markdown(manifest: Sequence[Mapping[str, Any]]) -> str:
+    """Lay out the weights a paper keeps."""
+    lines = (
+        (
+            f"`checkpoints/{entry['file']}`",
+            f"{entry['model']} on {entry['data']['name']} ({entry['task']}), seed {entry['seed']}, "
+            f"`{entry['config']}`",
+            f"{entry['epoch']} of {entry['of_epochs']}",
+            _rounded(entry["test_accuracy"], 2),
+            _rounded(entry["sop"], 1),
+            f"`{str(entry['sha256'])[:12]}`",
+        )
+        for entry in manifest
+    )
+    return _grid(_WEIGHT_COLUMNS, lines) if manifest else "None are kept yet."
 
 
 def update_between_markers(readme: Path, name: str, text: str, *, write: bool = True) -> bool:
@@ -119,6 +140,7 @@ def refresh(paper_folder: Path, *, write: bool) -> list[str]:
         f"table {paper}": markdown(rows),
         f"table {paper} compact": markdown(rows, compact=True),
         f"runs {paper}": runs_markdown(records),
+        f"weights {paper}": weights_markdown(load_manifest(paper_folder)),
     }
     stale = []
     own, project = paper_folder / "README.md", paper_folder.parent.parent / "README.md"

@@ -1,0 +1,88 @@
+"""``checkpoints/`` of a paper: weights worth keeping, each with a line in ``manifest.yaml``."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core.errors import UserError
+from core.files import write_atomically, write_text_atomically
+from core.records.store import Record
+
+_HEADER = """\
+# Weights of recorded runs, written by `core record RUN --keep-weights`. `record` is the line of
+# results/runs.jsonl that says how they came about; metrics are those of the kept epoch.
+"""
+
+
+def load_manifest(paper_folder: Path) -> list[dict[str, Any]]:
+    """Read ``checkpoints/manifest.yaml``; empty where a paper keeps no weights.
+
+    Raises:
+        UserError: it is not a YAML list.
+    """
+    path = _manifest(paper_folder)
+    if not path.is_file():
+        return []
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML ({error}); restore it") from error
+    if not isinstance(entries, list):
+        raise UserError(f"{path} is not a list of checkpoints; restore it")
+    return entries
+
+
+def keep_weights(run_folder: Path, paper_folder: Path, record: Record) -> Path:
+    """Copy the best weights of a recorded run to ``checkpoints/`` and list them.
+
+    The file is ``<config>-seed<seed>.safetensors``; those of the same run recorded earlier are
+    replaced.
+
+    Raises:
+        UserError: the run has no best weights yet, or they are not those of the record.
+    """
+    from core import checkpoints  # imports torch
+
+    source = run_folder / "best.safetensors"
+    fields = record.fields
+    if not source.is_file() or checkpoints.sha256(source) != fields["sha256"]:
+        raise UserError(f"{source} does not hold the weights of {record.id}; record the run again")
+    stem = record.id.rpartition("-")[0]
+    target = paper_folder / "checkpoints" / f"{stem}.safetensors"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as stream:
+        write_atomically(target, lambda file: shutil.copyfileobj(stream, file))
+    best = fields["best"]
+    entry = {
+        "file": target.name,
+        "record": record.id,
+        "sha256": fields["sha256"],
+        "bytes": target.stat().st_size,
+        "parameters": fields["parameters"],
+        "task": fields["task"],
+        "model": fields["model"],
+        "config": fields["config_file"],
+        "seed": fields["seed"],
+        "data": fields["data"],
+        "epoch": int(best["epoch"]),
+        "of_epochs": fields["epochs_planned"],
+        "test_accuracy": best["test_accuracy"],
+        "test_loss": best["test_loss"],
+        "sop": best["sop"],
+        "command": fields["command"],
+        "commit": fields["commit"],
+        "torch": fields["versions"]["torch"],
+    }
+    others = [e for e in load_manifest(paper_folder) if e["file"] != target.name]
+    entries = sorted([*others, entry], key=lambda e: str(e["file"]))
+    text = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=1000)
+    write_text_atomically(_manifest(paper_folder), _HEADER + text)
+    return target
+
+
+def _manifest(paper_folder: Path) -> Path:
+    return paper_folder / "checkpoints" / "manifest.yaml"
