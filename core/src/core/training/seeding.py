@@ -14,7 +14,7 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  libraries we call may draw from the global generator
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # lighter than use_deterministic_algorithms
 
 
 def random_state() -> dict[str, Any]:

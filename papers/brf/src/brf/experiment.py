@@ -17,7 +17,6 @@ from brf.task import Task, load_task
 from brf.tbptt import truncated_step
 from core.config import config_hash, load_yaml, to_dict, to_yaml
 from core.errors import RunFailed, UserError
-from core.plots import learning_curve
 from core.scan import choose
 from core.training.devices import choose_device
 from core.training.environment import describe
@@ -177,6 +176,8 @@ def _headline(config: Config, task: Task, folder: RunFolder) -> str:
 
 
 def _report(config: Config, folder: RunFolder, history: list[dict[str, Any]]) -> None:
+    from core.plots import learning_curve  # here: matplotlib takes a second to import
+
     best = best_row(history, config.best_on_ties)
     picture = folder.path / "learning_curve.png"
     title = f"{config.neuron.upper()} on {folder.facts['data']['name']}, seed {config.seed}"
