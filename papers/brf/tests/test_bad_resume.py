@@ -36,7 +36,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than these runs."""
-    monkeypatch.setattr("brf.experiment.learning_curve", lambda *_, **__: None)
+    monkeypatch.setattr("core.plots.learning_curve", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of two epochs; tests work on copies."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("brf.experiment.learning_curve", lambda *_, **__: None)
+        patch.setattr("core.plots.learning_curve", lambda *_, **__: None)
         assert call("train_smnist", *TINY_SMNIST, "--epochs", 2, "--out", folder) == 0
     return folder
 
@@ -277,7 +277,7 @@ def test_figure_that_cannot_be_written(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("brf.experiment.learning_curve", full)
+        patch.setattr("core.plots.learning_curve", full)
         assert call("train_smnist", *TINY_SMNIST, "--epochs", 2, "--out", out) == 1
     told = message(capsys)
     assert "learning_curve.png (No space left on device), but the training is finished" in told

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from core.records import Claim, load_claims
+from core.records import Claim, load_claims, refresh
 
 PAPER = Path(__file__).resolve().parents[1]
 CLAIMS = load_claims(PAPER / "claims.yaml")
@@ -152,3 +152,8 @@ def test_curves_are_those_of_the_logs(published: Path) -> None:
     for claim in CLAIMS:
         if claim.published_curve and claim.task.name != "ecg" and claim.selection == "last":
             assert claim.published_curve[max(claim.published_curve)] == claim.value, claim.id
+
+
+def test_readmes_show_what_the_records_hold() -> None:
+    """On failure: ``core table brf --write`` and commit the result."""
+    assert refresh(PAPER, write=False) == []

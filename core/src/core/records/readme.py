@@ -57,7 +57,8 @@ def markdown(rows: Sequence[Row], *, compact: bool = False) -> str:
     if compact:
         shown = [row for row in rows if row.claim.main and row.n + (row.verdict == "partial")]
         shown = [row for row in shown if row.claim.metric in ("test_accuracy", "sop")]
-        return _grid(_COLUMNS[:6], map(_cells, shown)) if shown else "Nothing has been run yet."
+        lines = [(row.claim.source, *_cells(row)) for row in shown]
+        return _grid(("source", *_COLUMNS[:6]), lines) if shown else "Nothing has been run yet."
     present = [row for row in rows if not row.claim.task.absent]
     parts = [_summary(rows)]
     for source, group in _by_source(row for row in present if row.claim.main):
