@@ -37,7 +37,7 @@ def call(script: str, *arguments: object) -> int:
         finally:  # settings of a whole process
             torch.set_num_threads(threads)
             torch.set_flush_denormal(False)
-            torch.use_deterministic_algorithms(False)
+            torch.set_deterministic_debug_mode("default")
     return 0
 
 
