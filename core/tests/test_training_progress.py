@@ -6,6 +6,9 @@ import io
 import os
 import re
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,14 +57,35 @@ def test_a_resumed_run_does_not_count_the_steps_of_before(monkeypatch: pytest.Mo
     assert "step 11/20, batch loss 0.5000, about 15m00s left" in log.getvalue()
 
 
-def test_a_terminal_gets_a_bar_with_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """Makes standard output a terminal; the function ends it and returns what it showed."""
     ours, theirs = os.openpty()
-    with open(theirs, "w", encoding="utf-8") as terminal:
-        monkeypatch.setattr(sys, "stdout", terminal)
-        run()
-        terminal.flush()
-        shown = os.read(ours, 1 << 16).decode()
+    screen = open(theirs, "w", encoding="utf-8")  # noqa: SIM115  closed by end()
+    monkeypatch.setattr(sys, "stdout", screen)
+    chunks: list[bytes] = []
+
+    def read() -> None:
+        with suppress(OSError):  # how a terminal says that its other end was closed
+            while chunk := os.read(ours, 4096):
+                chunks.append(chunk)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+
+    def end() -> str:
+        screen.close()
+        reader.join()
+        return b"".join(chunks).decode()
+
+    yield end
+    end()
     os.close(ours)
+
+
+def test_a_terminal_gets_a_bar_with_the_time_left(terminal: Callable[[], str]) -> None:
+    run()
+    shown = terminal()
     assert "\x1b[" in shown
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert "6/6 steps" in text
@@ -70,15 +94,10 @@ def test_a_terminal_gets_a_bar_with_the_time_left(monkeypatch: pytest.MonkeyPatc
     assert "epoch 1/2 | val loss [0.25]" in text
 
 
-def test_the_bar_ends_when_a_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = os.openpty()
-    with open(theirs, "w", encoding="utf-8") as terminal:
-        monkeypatch.setattr(sys, "stdout", terminal)
-        with pytest.raises(ValueError, match="stop"), RunProgress(total_steps=2):
-            raise ValueError("stop")
-        terminal.flush()
-        shown = os.read(ours, 1 << 16).decode()
-    os.close(ours)
+def test_the_bar_ends_when_a_run_fails(terminal: Callable[[], str]) -> None:
+    with pytest.raises(ValueError, match="stop"), RunProgress(total_steps=2):
+        raise ValueError("stop")
+    shown = terminal()
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
 
 
