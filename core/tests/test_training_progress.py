@@ -7,9 +7,10 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -57,48 +58,43 @@ def test_a_resumed_run_does_not_count_the_steps_of_before(monkeypatch: pytest.Mo
     assert "step 11/20, batch loss 0.5000, about 15m00s left" in log.getvalue()
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """Makes standard output a terminal; the function ends it and returns what it showed."""
+@contextmanager
+def terminal(shown: list[str]) -> Iterator[None]:
+    """Makes standard output a terminal; afterwards ``shown`` holds all that was on it."""
     ours, theirs = os.openpty()
-    screen = open(theirs, "w", encoding="utf-8")  # noqa: SIM115  closed by end()
-    monkeypatch.setattr(sys, "stdout", screen)
-    chunks: list[bytes] = []
 
     def read() -> None:
         with suppress(OSError):  # how a terminal says that its other end was closed
             while chunk := os.read(ours, 4096):
                 chunks.append(chunk)
 
+    chunks: list[bytes] = []
     reader = threading.Thread(target=read)
     reader.start()
-
-    def end() -> str:
-        screen.close()
-        reader.join()
-        return b"".join(chunks).decode()
-
-    yield end
-    end()
+    with open(theirs, "w", encoding="utf-8") as screen, mock.patch.object(sys, "stdout", screen):
+        yield
+    reader.join()
     os.close(ours)
+    shown.append(b"".join(chunks).decode())
 
 
-def test_a_terminal_gets_a_bar_with_the_time_left(terminal: Callable[[], str]) -> None:
-    run()
-    shown = terminal()
-    assert "\x1b[" in shown
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+def test_a_terminal_gets_a_bar_with_the_time_left() -> None:
+    shown: list[str] = []
+    with terminal(shown):
+        run()
+    assert "\x1b[" in shown[0]
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown[0])
     assert "6/6 steps" in text
     assert re.search(r"epoch 2 +batch loss 0\.5000", text)
     assert re.search(r"\d:\d\d:\d\d left \d:\d\d:\d\d", text)
     assert "epoch 1/2 | val loss [0.25]" in text
 
 
-def test_the_bar_ends_when_a_run_fails(terminal: Callable[[], str]) -> None:
-    with pytest.raises(ValueError, match="stop"), RunProgress(total_steps=2):
+def test_the_bar_ends_when_a_run_fails() -> None:
+    shown: list[str] = []
+    with terminal(shown), pytest.raises(ValueError, match="stop"), RunProgress(total_steps=2):
         raise ValueError("stop")
-    shown = terminal()
-    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
+    assert shown[0].rindex("\x1b[?25h") > shown[0].rindex("\x1b[?25l")  # the cursor is back
 
 
 @pytest.mark.parametrize(
