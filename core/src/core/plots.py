@@ -205,9 +205,10 @@ def _mark_best(axes: Axes, rows: Sequence[Row]) -> None:
         axes.annotate(
             f"{accuracy[best]:.2f} % at the least validation loss (epoch {best:g})",
             (best, accuracy[best]),
-            xytext=(0, 9),
+            xytext=(0, -9),  # below: the test curve is the lowest of the three
             textcoords="offset points",
             ha="right" if best > epochs[-1] / 2 else "left",
+            va="top",
             fontsize=8,
         )
 
