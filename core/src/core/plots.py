@@ -201,16 +201,9 @@ def _mark_best(axes: Axes, rows: Sequence[Row]) -> None:
         return
     best = epochs[losses.index(min(losses))]
     if best in accuracy:
-        axes.plot(best, accuracy[best], "o", color="C0", markersize=5, zorder=4)
-        axes.annotate(
-            f"{accuracy[best]:.2f} % at the least validation loss (epoch {best:g})",
-            (best, accuracy[best]),
-            xytext=(0, -9),  # below: the test curve is the lowest of the three
-            textcoords="offset points",
-            ha="right" if best > epochs[-1] / 2 else "left",
-            va="top",
-            fontsize=8,
-        )
+        name = f"{accuracy[best]:.2f} % at the least validation loss (epoch {best:g})"
+        # In the legend, where no curve can run through it.
+        axes.plot(best, accuracy[best], "o", color="C0", markersize=5, zorder=4, label=name)
 
 
 def _band(
