@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
+from core.training import run_folder
 from core.training.run_folder import RESUME, RunFolder, read_facts
 
 
@@ -93,6 +94,23 @@ def test_two_starts_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ):
             pass
     assert (path / "config.yaml").read_text() == "first"
+
+
+def test_a_run_that_came_and_went_between_check_and_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run"
+    check = run_folder._refuse_occupied
+
+    def race(checked: Path) -> None:
+        check(checked)
+        checked.mkdir()
+        (checked / "config.yaml").write_text("theirs")
+
+    monkeypatch.setattr(run_folder, "_refuse_occupied", lambda p: (race, check)[p.exists()](p))
+    with pytest.raises(UserError, match="not overwritten"):
+        create(path)
+    assert (path / "config.yaml").read_text() == "theirs"
 
 
 def test_a_lock_of_a_killed_process_is_no_obstacle(tmp_path: Path) -> None:

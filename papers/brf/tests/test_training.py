@@ -23,7 +23,7 @@ from core.training.progress import RunProgress
 
 from .scripts import TINY_ECG, TINY_SMNIST, assert_same_run, call, facts, rows
 
-EPOCHS = 6
+EPOCHS = 5
 FIRST = 2
 """Epochs to wait for before a run is stopped."""
 OPTIONS = (
