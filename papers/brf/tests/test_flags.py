@@ -143,7 +143,9 @@ def test_config_file(file: Path) -> None:
     # nothing of one machine, nothing that a run decides for itself
     for key in ("data_folder", "mirror", "out", "resume"):
         assert getattr(config, key) is None
-    assert (config.seed, config.device, config.threads, config.backend) == (0, "auto", 0, "auto")
+    assert (config.seed, config.device, config.backend) == (0, "auto", "auto")
+    # the networks of a first run are too small for more than one thread
+    assert config.threads == (1 if file.stem.startswith("quick") else 0)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
