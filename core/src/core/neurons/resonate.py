@@ -28,6 +28,21 @@ def divergence_boundary(omega: Tensor, dt: float = BOUNDARY_STEP) -> Tensor:
     return (-1.0 + torch.sqrt(1.0 - (dt * omega) ** 2)) / dt
 
 
+class Resonator(Neuron):
+    """What the neurons of this file share: their two coefficients, step and spike function."""
+
+    def __init__(
+        self, size: int, *, omega: Init, b_offset: Init, dt: float, surrogate: Surrogate
+    ) -> None:
+        super().__init__(size)
+        self.omega: Tensor
+        self.b_offset: Tensor
+        self.add_coefficient("omega", omega)
+        self.add_coefficient("b_offset", b_offset)
+        self.dt = dt
+        self.surrogate = surrogate
+
+
 class Oscillation(NamedTuple):
     """Last spike, real and imaginary part of the membrane, each ``[B, N]``."""
 
@@ -36,7 +51,7 @@ class Oscillation(NamedTuple):
     v: Tensor
 
 
-class RF(Neuron):
+class RF(Resonator):
     r"""Vanilla resonate-and-fire, without any reset.
 
     With ``w = |omega|`` and ``b = -|b_offset|``:
@@ -69,14 +84,8 @@ class RF(Neuron):
         decay: Literal["exponential", "linear"] = "exponential",
         surrogate: Surrogate = double_gaussian,
     ) -> None:
-        super().__init__(size)
-        self.omega: Tensor
-        self.b_offset: Tensor
-        self.add_coefficient("omega", omega)
-        self.add_coefficient("b_offset", b_offset)
-        self.dt = dt
+        super().__init__(size, omega=omega, b_offset=b_offset, dt=dt, surrogate=surrogate)
         self.decay = decay
-        self.surrogate = surrogate
 
     class Coefficients(NamedTuple):
         """Angular frequency and damping before any refractory part, each ``[N]``."""
@@ -170,7 +179,7 @@ class BRF(RF):
         return RefractoryOscillation(spike, u, v, q), spike
 
 
-class HRF(Neuron):
+class HRF(Resonator):
     r"""Balanced harmonic resonate-and-fire (BHRF of the paper): a damped harmonic oscillator.
 
         b   = 0.005 w^2 + |b_offset| + q_{t-1}
@@ -201,13 +210,7 @@ class HRF(Neuron):
         dt: float = 0.01,
         surrogate: Surrogate = double_gaussian,
     ) -> None:
-        super().__init__(size)
-        self.omega: Tensor
-        self.b_offset: Tensor
-        self.add_coefficient("omega", omega)
-        self.add_coefficient("b_offset", b_offset)
-        self.dt = dt
-        self.surrogate = surrogate
+        super().__init__(size, omega=omega, b_offset=b_offset, dt=dt, surrogate=surrogate)
 
     class Coefficients(NamedTuple):
         """Squared angular frequency and damping at rest, each ``[N]``."""
