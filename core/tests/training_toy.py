@@ -21,8 +21,9 @@ from torch import Tensor, nn
 import core.files
 from core import checkpoints
 from core.data.batches import Batches
+from core.metrics import BatchResult
 from core.training.fit import Job, fit, linear_decay
-from core.training.loop import BatchResult, TrainStep, backpropagation_step
+from core.training.loop import TrainStep, backpropagation_step
 from core.training.run_folder import RunFolder
 from core.training.seeding import seed_everything
 

@@ -22,8 +22,9 @@ from brf.tbptt import pieces, truncated_step
 from core import checkpoints
 from core.config import load_yaml
 from core.data import load_qtdb
+from core.metrics import BatchResult
 from core.neurons import ALIF, BRF, LI, Neuron
-from core.training.loop import BatchResult, backpropagation_step
+from core.training.loop import backpropagation_step
 
 Golden = Callable[[str], dict[str, dict[str, Tensor]]]
 Agrees = Callable[..., None]

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from core import checkpoints
 from core.errors import RunFailed, UserError
+from core.metrics import Metrics
 from core.training.devices import peak_memory_mb
 from core.training.events import EventLog
 from core.training.interrupts import sigterm_like_ctrl_c
 from core.training.loop import (
     Diverged,
-    Metrics,
     Objective,
     TrainStep,
     evaluate,

@@ -1,61 +1,22 @@
-"""One epoch: ``train_one_epoch`` and ``evaluate``, and what they measure."""
+"""One epoch: ``train_one_epoch`` and ``evaluate``."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from core.metrics import BatchResult, Metrics, Totals
 from core.neurons import Neuron
-
-
-@dataclass(frozen=True)
-class BatchResult:
-    """What an objective says about one batch.
-
-    Attributes:
-        loss: Scalar that ``backward`` runs on.
-        value: Scalar to report; differs from ``loss`` by its scale only (per step, say).
-        correct: Number of right predictions.
-        predictions: Number of predictions (samples, or samples times steps).
-        spikes: Number of spikes, exact (int64).
-        samples: Number of samples.
-    """
-
-    loss: Tensor
-    value: Tensor
-    correct: Tensor
-    predictions: int
-    spikes: Tensor
-    samples: int
-
 
 Objective = Callable[[nn.Module, Tensor, Tensor], BatchResult]
 """``(model, inputs_TBI, targets) -> BatchResult``."""
 
 TrainStep = Callable[[nn.Module, Tensor, Tensor, torch.optim.Optimizer], BatchResult]
 """Forward, backward and optimiser step(s) on one batch."""
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """Means over an epoch.
-
-    Attributes:
-        loss: Unweighted mean over batches of the batch value, as the authors' codes report it.
-        accuracy: Right predictions in percent, exact over all predictions.
-        sop: Spikes per sample, ``sum of spikes / samples`` (synaptic operations per sample).
-        samples: Number of samples seen.
-    """
-
-    loss: float
-    accuracy: float
-    sop: float
-    samples: int
 
 
 class Diverged(Exception):
@@ -69,29 +30,6 @@ class Diverged(Exception):
     def __init__(self, where: str, cause: str) -> None:
         super().__init__(f"the loss is not finite in {where}: {cause}")
         self.where, self.cause = where, cause
-
-
-class _Totals:
-    def __init__(self) -> None:
-        self.values: list[float] = []
-        self.correct = self.predictions = self.spikes = self.samples = 0
-
-    def add(self, result: BatchResult) -> float:
-        value = float(result.value)
-        self.values.append(value)
-        self.correct += int(result.correct)
-        self.predictions += result.predictions
-        self.spikes += int(result.spikes)
-        self.samples += result.samples
-        return value
-
-    def metrics(self) -> Metrics:
-        return Metrics(
-            loss=math.fsum(self.values) / max(1, len(self.values)),
-            accuracy=100.0 * self.correct / max(1, self.predictions),
-            sop=self.spikes / max(1, self.samples),
-            samples=self.samples,
-        )
 
 
 def backpropagation_step(objective: Objective, clip_norm: float | None) -> TrainStep:
@@ -139,7 +77,7 @@ def train_one_epoch(
         Diverged: A batch value is NaN or infinite.
     """
     model.train()
-    totals = _Totals()
+    totals = Totals()
     for step, (inputs, targets) in enumerate(batches, start=1):
         result = train_step(model, inputs.to(device), targets.to(device), optimizer)
         value = totals.add(result)
@@ -159,7 +97,7 @@ def evaluate(
 ) -> Metrics:
     """Metrics over every batch, without gradients; the model is left in evaluation mode."""
     model.eval()
-    totals = _Totals()
+    totals = Totals()
     for inputs, targets in batches:
         totals.add(objective(model, inputs.to(device), targets.to(device)))
     return totals.metrics()

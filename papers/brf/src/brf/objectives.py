@@ -20,7 +20,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.training.loop import BatchResult, Objective
+from core.metrics import BatchResult
+from core.training.loop import Objective
 
 
 def make_objective(

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from brf.objectives import summed_nll
-from core.training.loop import BatchResult, TrainStep
+from core.metrics import BatchResult
+from core.training.loop import TrainStep
 
 
 def pieces(steps: int, truncation: int) -> list[tuple[int, int]]:
