@@ -16,6 +16,10 @@ import torch
 from core.training.devices import device_name
 
 
+# All but what is written from records: a result that was just recorded changes no computation.
+_COMPUTED_FROM = (":(top)", ":(top,exclude)papers/*/results/*", ":(top,exclude)*.md")
+
+
 def describe(device: torch.device, backend: str) -> dict[str, Any]:
     """Versions, commit, command and device of this process, JSON-able."""
     commit, dirty = _commit()
@@ -51,6 +55,7 @@ def _commit() -> tuple[str | None, bool | None]:
         ).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "-uno"))
+        changed = git("status", "--porcelain", "-uno", "--", *_COMPUTED_FROM)
+        return git("rev-parse", "HEAD"), bool(changed)
     except (OSError, subprocess.CalledProcessError):
         return None, None  # installed without git: the versions above have to do
