@@ -15,7 +15,6 @@ import torch
 
 from core.training.devices import device_name
 
-
 # All but what is written from records: a result that was just recorded changes no computation.
 _COMPUTED_FROM = (":(top)", ":(top,exclude)papers/*/results/*", ":(top,exclude)*.md")
 
