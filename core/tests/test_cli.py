@@ -172,3 +172,18 @@ def test_papers_are_those_of_the_checkout_where_no_other_are(
     monkeypatch.chdir(tmp_path)
     assert run("table", "brf", "--json") == 0
     assert json.loads(capsys.readouterr().out)[0]["source"] == "Table 1"
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    """``core table brf --json | head -1``: the reader stops, nothing is said about it."""
+    code = "from core.cli import main; main(['table', 'brf', '--json'])"
+    done = subprocess.run(
+        f'{sys.executable} -c "{code}" | head -n 1',
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+        check=True,
+    )
+    assert done.stdout == "[\n"
+    assert done.stderr == ""

@@ -11,6 +11,7 @@ Ctrl-C, SIGTERM     130        the user or the system stopped it
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -34,6 +35,9 @@ def run_main(main: Callable[[], object]) -> None:
     except (UserError, RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UserError) else 1)
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush
+        sys.exit(1)
     except KeyboardInterrupt as stop:  # whoever can be continued says how
         print(str(stop) or "stopped by the user", file=sys.stderr)
         sys.exit(130)
