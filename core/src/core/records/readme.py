@@ -57,8 +57,13 @@ def markdown(rows: Sequence[Row], *, compact: bool = False) -> str:
     if compact:
         shown = [row for row in rows if row.claim.main and row.n + (row.verdict == "partial")]
         shown = [row for row in shown if row.claim.metric in ("test_accuracy", "sop")]
-        lines = [(row.claim.source, *_cells(row)) for row in shown]
-        return _grid(("source", *_COLUMNS[:6]), lines) if shown else "Nothing has been run yet."
+        if not shown:
+            return "Nothing has been run yet."
+        *columns, _, remark = _COLUMNS
+        lines = [
+            (row.claim.source, *cells[:6], cells[7]) for row in shown for cells in [_cells(row)]
+        ]
+        return _grid(("source", *columns, remark), lines)
     present = [row for row in rows if not row.claim.task.absent]
     parts = [_summary(rows)]
     for source, group in _by_source(row for row in present if row.claim.main):
