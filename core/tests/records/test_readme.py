@@ -16,6 +16,7 @@ from core.records import (
     table,
     update_between_markers,
 )
+from core.records.readme import recipes_markdown
 
 from .conftest import README, evaluation, make_run
 
@@ -137,3 +138,14 @@ def test_the_paper_must_show_its_table(paper: Path) -> None:
     (paper / "README.md").unlink()
     with pytest.raises(UserError, match=r"README.md does not exist"):
         refresh(paper, write=False)
+
+
+def test_recipes_say_what_to_expect_early_and_at_the_end(paper: Path) -> None:
+    text = recipes_markdown(load_claims(paper / "claims.yaml"))
+    assert text.splitlines()[2:] == [
+        "| `configs/ecg_brf.yaml` | Table 1, ECG BRF |  | 85.8 ± 0.7 (5 runs) |"
+    ]
+    claims = (paper / "claims.yaml").read_text().replace("1: 70.0", "5: 70.0")
+    (paper / "claims.yaml").write_text(claims)
+    text = recipes_markdown(load_claims(paper / "claims.yaml"))
+    assert "| 70.0 % after 5 epochs |" in text

@@ -7,9 +7,9 @@ A README holds a block as::
     <!-- end -->
 
 The blocks of paper ``brf`` are ``table brf`` (all claims), ``table brf compact`` (main claims with
-a result), ``runs brf`` (what was run, where, how long) and ``weights brf`` (kept checkpoints).
-Other names are free for other generated text (a figure, the output of a quick run) through
-:func:`update_between_markers`.
+a result), ``runs brf`` (what was run, where, how long), ``weights brf`` (kept checkpoints) and
+``recipes brf`` (what a run of each configuration should reach). Other names are free for other
+generated text (a figure, the output of a quick run) through :func:`update_between_markers`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ _METRIC = {
 _EPOCH = {"last": ", last epoch", "max_test": ", best test epoch"}
 _COLUMNS = ("task", "model", "metric", "published", "ours", "verdict", "run of", "remark")
 _WEIGHT_COLUMNS = ("file", "what", "epoch", "test accuracy (%)", "spikes per sample", "sha256")
+_RECIPE_COLUMNS = ("configuration", "row", "published, early", "published (%)")
 _RUN_COLUMNS = (
     *("record", "epochs", "test accuracy (%)", "spikes per sample", "device", "backend"),
     *("s per epoch", "commit"),
@@ -78,6 +79,24 @@ def markdown(rows: Sequence[Row], *, compact: bool = False) -> str:
 def runs_markdown(records: Sequence[Record]) -> str:
     """Lay out what was recorded: each run and evaluation with its device and its cost."""
     return _grid(_RUN_COLUMNS, map(_run_cells, records)) if records else "Nothing has been run yet."
+
+
+def recipes_markdown(claims: Sequence[Claim]) -> str:
+    """Lay out what a run of each configuration should reach, and early on (epoch 5) on its way."""
+    lines = []
+    for claim in claims:
+        if not (claim.main and claim.config and claim.metric == "test_accuracy"):
+            continue
+        early = claim.published_curve.get(5)
+        lines.append(
+            (
+                f"`{claim.config}`",
+                f"{claim.source}, {claim.task.title} {claim.model}",
+                "" if early is None else f"{early} % after 5 epochs",
+                _published(claim),
+            )
+        )
+    return _grid(_RECIPE_COLUMNS, lines)
 
 
 def weights_markdown(manifest: Sequence[Mapping[str, Any]]) -> str:
@@ -141,8 +160,10 @@ def refresh(paper_folder: Path, *, write: bool) -> list[str]:
     """
     paper = paper_folder.name
     records = load_records(paper_folder)
-    rows = table(load_claims(paper_folder / "claims.yaml"), records)
+    claims = load_claims(paper_folder / "claims.yaml")
+    rows = table(claims, records)
     blocks = {
+        f"recipes {paper}": recipes_markdown(claims),
         f"table {paper}": markdown(rows),
         f"table {paper} compact": markdown(rows, compact=True),
         f"runs {paper}": runs_markdown(records),
