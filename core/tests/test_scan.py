@@ -128,6 +128,18 @@ def test_precision_is_kept(name: str, dtype: torch.dtype, backend: str) -> None:
     assert {output.dtype, *(tensor.dtype for tensor in final)} == {dtype}
 
 
+def test_a_further_pathway_starts_at_the_state_of_the_step_before() -> None:
+    # Neuron 0 is charged once; its potential, and no spike, drives neuron 1 one step later.
+    neuron = LIF(2, tau_mem=1.0)
+    keep = float(neuron.coefficients().alpha[0])
+    current = torch.zeros(2, 1, 2)
+    current[0, 0, 0] = 1.0
+    weight = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
+    spikes, final = scan(neuron, current, pathways={"potential": weight})
+    assert spikes.sum() == 0
+    assert final.potential[0, 1] == pytest.approx((1 - keep) * 2.0 * (1 - keep))
+
+
 # --- deleted spikes -----------------------------------------------------------------------------
 
 

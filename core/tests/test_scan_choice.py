@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from core.errors import UserError
 from core.neurons import LI, LIF, Neuron
-from core.scan import BACKENDS, Backend, choose, dispatch, scan
+from core.scan import BACKENDS, Backend, Case, choose, dispatch, scan
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +26,9 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         (LI(3), {"recurrent_weight": torch.eye(3)}, "LI does not spike.*recurrent weight"),
         (LI(3), {"spike_mask_TBN": torch.ones(2, 1, 3)}, "LI does not spike.*spike mask"),
         (LIF(3), {"recurrent_weight": torch.ones(3, 4)}, r"weight.*\(3, 4\), expected \[3, 3\]"),
+        (LIF(3), {"pathways": {"trace": torch.eye(3)}}, "'trace': the state of LIF has spike, pot"),
+        (LIF(3), {"pathways": {"spike": torch.eye(3)}}, "spike is recurrent_weight"),
+        (LIF(3), {"pathways": {"potential": torch.eye(2)}}, r"'potential' has shape \(2, 2\)"),
         (LIF(3), {"spike_mask_TBN": torch.ones(2, 3)}, r"mask.*\(2, 3\), expected \[2, 1, 3\]"),
     ],
 )
@@ -48,10 +50,8 @@ def test_unknown_backend(monkeypatch: pytest.MonkeyPatch) -> None:
 def picky(monkeypatch: pytest.MonkeyPatch) -> Backend:
     """A faster backend that takes no spike mask."""
 
-    def unsupported(
-        neuron: Neuron, current: Tensor, weight: Tensor | None, mask: Tensor | None
-    ) -> str | None:
-        return None if mask is None else "it has no spike mask"
+    def unsupported(case: Case) -> str | None:
+        return None if case.spike_mask_TBN is None else "it has no spike mask"
 
     reference = next(backend for backend in BACKENDS if backend.name == "reference")
     fast = Backend("picky", "for tests", unsupported, reference.run)
@@ -61,20 +61,20 @@ def picky(monkeypatch: pytest.MonkeyPatch) -> Backend:
 
 def test_auto_takes_the_first_that_supports_the_case(picky: Backend) -> None:
     neuron, current = LIF(3), torch.ones(2, 1, 3)
-    assert choose(neuron, current, None) is picky
-    assert choose(neuron, current, None, spike_mask_TBN=current).name == "reference"
+    assert choose(Case(neuron, current)) is picky
+    assert choose(Case(neuron, current, spike_mask_TBN=current)).name == "reference"
 
 
 def test_a_backend_asked_for_by_name_is_never_replaced(
     picky: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     neuron, current = LIF(3), torch.ones(2, 1, 3)
-    assert choose(neuron, current, None, "reference").name == "reference"
+    assert choose(Case(neuron, current), "reference").name == "reference"
     with pytest.raises(UserError, match="'picky' cannot run LIF here: it has no spike mask"):
         scan(neuron, current, spike_mask_TBN=current, backend="picky")
     monkeypatch.setenv("SNN_BACKEND", "picky")
     with pytest.raises(UserError, match="it has no spike mask"):
         scan(neuron, current, spike_mask_TBN=current)
     monkeypatch.setenv("SNN_BACKEND", "reference")
-    assert choose(neuron, current, None).name == "reference"
-    assert choose(neuron, current, None, "picky") is picky
+    assert choose(Case(neuron, current)).name == "reference"
+    assert choose(Case(neuron, current), "picky") is picky

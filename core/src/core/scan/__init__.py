@@ -1,5 +1,5 @@
 """Running a neuron over time: one contract, several backends."""
 
-from core.scan.dispatch import BACKENDS, Backend, choose, scan
+from core.scan.dispatch import BACKENDS, Backend, Case, choose, scan
 
-__all__ = ["BACKENDS", "Backend", "choose", "scan"]
+__all__ = ["BACKENDS", "Backend", "Case", "choose", "scan"]

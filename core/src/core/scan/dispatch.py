@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,8 +15,26 @@ from core.errors import UserError
 from core.neurons.base import Neuron
 from core.scan import reference
 
-Unsupported = Callable[[Neuron, Tensor, Tensor | None, Tensor | None], str | None]
-Run = Callable[[Neuron, Tensor, Tensor | None, Tensor | None, Any], tuple[Tensor, Any]]
+logger = logging.getLogger("core.scan")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What :func:`scan` is asked to run, apart from the state it starts from.
+
+    Attributes:
+        neuron: ``N`` neurons of one kind.
+        current_TBN: Input current.
+        recurrent_weight: ``[N, N]`` or None.
+        spike_mask_TBN: 0 where a spike is deleted, or None.
+        pathways: Field of the state -> ``[N, N]``, beside the spike's ``recurrent_weight``.
+    """
+
+    neuron: Neuron
+    current_TBN: Tensor
+    recurrent_weight: Tensor | None = None
+    spike_mask_TBN: Tensor | None = None
+    pathways: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -25,15 +44,14 @@ class Backend:
     Attributes:
         name: What ``backend=`` and ``SNN_BACKEND`` call it.
         note: One line for ``core doctor``.
-        unsupported: Why it cannot take a case ``(neuron, current_TBN, recurrent_weight,
-            spike_mask_TBN)``, or None when it can.
-        run: Takes ``(neuron, current_TBN, recurrent_weight, spike_mask_TBN, state)``.
+        unsupported: Why it cannot take a case, or None when it can.
+        run: Runs a case from a state: the output ``[T, B, N]`` and the state after the last step.
     """
 
     name: str
     note: str
-    unsupported: Unsupported
-    run: Run
+    unsupported: Callable[[Case], str | None]
+    run: Callable[[Case, Any], tuple[Tensor, Any]]
 
 
 #: Fastest first: ``auto`` takes the first that supports the case.
@@ -47,15 +65,8 @@ BACKENDS: tuple[Backend, ...] = (
 )
 
 
-def choose(
-    neuron: Neuron,
-    current_TBN: Tensor,
-    recurrent_weight: Tensor | None,
-    backend: str = "auto",
-    *,
-    spike_mask_TBN: Tensor | None = None,
-) -> Backend:
-    """The backend that :func:`scan` takes for these arguments.
+def choose(case: Case, backend: str = "auto") -> Backend:
+    """The backend that :func:`scan` takes for a case.
 
     ``backend`` names one, or is ``auto``; ``auto`` reads the environment variable
     ``SNN_BACKEND`` and, where that is unset or ``auto`` too, takes the fastest that supports the
@@ -65,19 +76,18 @@ def choose(
         UserError: Unknown name, or the named backend does not support the case.
     """
     name = backend if backend != "auto" else os.environ.get("SNN_BACKEND", "auto")
-    case = (neuron, current_TBN, recurrent_weight, spike_mask_TBN)
     if name == "auto":
         for candidate in BACKENDS:
-            if candidate.unsupported(*case) is None:
+            if candidate.unsupported(case) is None:
                 return candidate
     for candidate in BACKENDS:
         if candidate.name == name:
-            reason = candidate.unsupported(*case)
+            reason = candidate.unsupported(case)
             if reason is None:
                 return candidate
             raise UserError(
-                f"the scan backend {name!r} cannot run {type(neuron).__name__} here: {reason}; "
-                "use backend=auto"
+                f"the scan backend {name!r} cannot run {type(case.neuron).__name__} here: "
+                f"{reason}; use backend=auto"
             )
     known = ", ".join(["auto", *(b.name for b in BACKENDS)])
     raise UserError(f"unknown scan backend {name!r}; there are {known} (see `core doctor`)")
@@ -89,6 +99,7 @@ def scan(
     *,
     recurrent_weight: Tensor | None = None,
     spike_mask_TBN: Tensor | None = None,
+    pathways: Mapping[str, Tensor] | None = None,
     state: Any = None,
     backend: str = "auto",
     generator: torch.Generator | None = None,
@@ -96,7 +107,8 @@ def scan(
     """Run a neuron over time.
 
     For every step ``t``: ``current[t] += recurrent_weight @ spike[t-1]`` where there is a
-    recurrent weight, then ``state, output[t] = neuron.step(coefficients, state, current[t])``,
+    recurrent weight, and ``+= weight @ state.field`` for every further pathway, then
+    ``state, output[t] = neuron.step(coefficients, state, current[t])``,
     then ``output[t] = state.spike = spike_mask[t] * output[t]`` where there is a spike mask.
 
     Args:
@@ -106,6 +118,9 @@ def scan(
         spike_mask_TBN: 1 keeps a spike, 0 deletes it on its way out of the neuron: what the step
             itself did with it (reset, refractory variable) stands, while the output, the
             recurrence and whatever the next step reads from ``state.spike`` see it deleted.
+        pathways: Further recurrent currents, each from a field of the state (as it stands after
+            the previous step) through its own ``[N, N]`` weight, such as a slow current from a
+            filtered spike trace. They add in the order given, after ``recurrent_weight``.
         state: State before the first step, None for the neuron's own initial state.
         backend: See :func:`choose`.
         generator: Passed to the neuron's ``initial_state``.
@@ -119,29 +134,37 @@ def scan(
             not spike.
         UserError: A backend that is unknown or cannot take the case.
     """
-    _check(neuron, current_TBN, recurrent_weight, spike_mask_TBN)
-    chosen = choose(neuron, current_TBN, recurrent_weight, backend, spike_mask_TBN=spike_mask_TBN)
+    case = Case(neuron, current_TBN, recurrent_weight, spike_mask_TBN, dict(pathways or {}))
+    _check(case)
+    chosen = choose(case, backend)
     if state is None:
         state = neuron.initial_state(current_TBN.shape[1], generator)
-    return chosen.run(neuron, current_TBN, recurrent_weight, spike_mask_TBN, state)
+    return chosen.run(case, state)
 
 
-def _check(
-    neuron: Neuron,
-    current_TBN: Tensor,
-    recurrent_weight: Tensor | None,
-    spike_mask_TBN: Tensor | None,
-) -> None:
+def _check(case: Case) -> None:
+    neuron, current_TBN = case.neuron, case.current_TBN
     if current_TBN.dim() != 3 or current_TBN.shape[2] != neuron.size:
         raise ValueError(
             f"current has shape {tuple(current_TBN.shape)}, expected [T, B, {neuron.size}]"
         )
     if current_TBN.shape[0] == 0:
         raise ValueError("current has no time step (T = 0)")
+    square = (neuron.size, neuron.size)
     expected = {
-        "recurrent weight": (recurrent_weight, (neuron.size, neuron.size)),
-        "spike mask": (spike_mask_TBN, tuple(current_TBN.shape)),
+        "recurrent weight": (case.recurrent_weight, square),
+        "spike mask": (case.spike_mask_TBN, tuple(current_TBN.shape)),
     }
+    for name, weight in case.pathways.items():
+        if name == "spike":
+            raise ValueError("the pathway of the spike is recurrent_weight")
+        if name not in neuron.State._fields:
+            fields = ", ".join(neuron.State._fields)
+            raise ValueError(
+                f"no pathway can start at {name!r}: the state of {type(neuron).__name__} "
+                f"has {fields}"
+            )
+        expected[f"pathway {name!r}"] = (weight, square)
     for what, (tensor, shape) in expected.items():
         if tensor is None:
             continue

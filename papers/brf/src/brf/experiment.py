@@ -17,7 +17,7 @@ from brf.task import Task, load_task
 from brf.tbptt import truncated_step
 from core.config import config_hash, load_yaml, to_dict, to_yaml
 from core.errors import RunFailed, UserError
-from core.scan import choose
+from core.scan import Case, choose
 from core.training.devices import choose_device
 from core.training.environment import describe
 from core.training.fit import Job, best_row, fit, linear_decay
@@ -123,7 +123,7 @@ def backend_of(config: Config, model: Any) -> str:
     """Name of the scan backend that runs the hidden layer."""
     layer = model.hidden
     current_TBH = torch.zeros(1, 1, config.hidden, device=layer.input_weight.device)
-    return choose(layer.neuron, current_TBH, layer.recurrent_weight, config.backend).name
+    return choose(Case(layer.neuron, current_TBH, layer.recurrent_weight), config.backend).name
 
 
 def _run_folder(
