@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,15 @@ import torch
 from scipy.stats import norm
 
 from core import surrogates
-from core.surrogates import SURROGATES, forward_gradient_injection, normal_density
+from core.surrogates import (
+    SURROGATES,
+    atan_surrogate,
+    forward_gradient_injection,
+    normal_density,
+)
 
 Array = np.ndarray
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def gaussians(x: Array, *terms: tuple[float, float, float]) -> Array:
@@ -27,7 +34,12 @@ PSI: dict[str, Callable[[Array], Array]] = {
     "gaussian": lambda x: gaussians(x, (1, 0, 1)),
     "linear": lambda x: np.interp(x, [-1, 0, 1], [0, 1, 0]),
     "exponential": lambda x: np.where(x < 0, np.exp(x), np.exp(-x)),
+    "boxcar": lambda x: np.where((x > -0.5) & (x <= 0.5), 1.0, 0.0),
+    "piecewise_quadratic": lambda x: np.interp(x, [-1, 0, 1], [0, 1, 0]),
+    "atan": lambda x: 1 / (1 + (np.pi * x) ** 2),
 }
+#: Spike functions for which reaching the threshold is enough.
+NOT_STRICT = {"piecewise_quadratic", "atan"}
 
 
 def test_every_surrogate_has_a_formula_here() -> None:
@@ -52,11 +64,59 @@ def test_gradient_is_the_incoming_one_times_psi(
 
 @pytest.mark.parametrize("name", PSI)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_spikes_only_strictly_above_threshold(name: str, dtype: torch.dtype) -> None:
+def test_spikes_above_threshold_and_on_it_where_the_step_is_not_strict(
+    name: str, dtype: torch.dtype
+) -> None:
     x = torch.tensor([[0.0, -0.0, 1e-30, -1e-30, 2.0, -2.0, torch.inf, -torch.inf, torch.nan]])
     spikes = SURROGATES[name](x.to(dtype))
+    at_zero = int(name in NOT_STRICT)
     assert spikes.dtype == dtype
-    assert spikes.tolist() == [[0, 0, 1, 0, 1, 0, 1, 0, 0]]
+    assert spikes.tolist() == [[at_zero, at_zero, 1, 0, 1, 0, 1, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "x", "upstream", "spikes", "gradient"),
+    [
+        ("boxcar", "sparch/surrogate_boxcar", "x", "cotangent", "spike", "grad_x"),
+        ("boxcar", "silif/surrogates", "x", "upstream", "boxcar/out", "boxcar/grad"),
+        ("piecewise_quadratic", "silif/surrogates", "x", "upstream", "pwq/out", "pwq/grad"),
+    ],
+)
+def test_authors_spike_functions(
+    name: str, file: str, x: str, upstream: str, spikes: str, gradient: str
+) -> None:
+    with np.load(GOLDEN / f"{file}.npz") as arrays:
+        data = {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+    leaf = data[x].requires_grad_()
+    output = SURROGATES[name](leaf)
+    output.backward(data[upstream])
+    assert torch.equal(output, data[spikes])
+    torch.testing.assert_close(leaf.grad, data[gradient], rtol=0, atol=1e-7)
+
+
+def test_authors_atan_with_fixed_and_with_trainable_alpha() -> None:
+    with np.load(GOLDEN / "plif" / "surrogate_atan.npz") as arrays:
+        data = {key: torch.from_numpy(np.asarray(arrays[key])) for key in arrays.files}
+    for case in ("a0", "a1", "a2"):
+        alpha = data[f"{case}_alpha"].clone().requires_grad_()
+        fixed = data["x"].clone().requires_grad_()
+        trainable = data["x"].clone().requires_grad_()
+        for x, output in (
+            (fixed, atan_surrogate(alpha.item())(fixed)),
+            (trainable, atan_surrogate(1.0)(alpha * trainable)),
+        ):
+            output.backward(data["upstream"])
+            assert torch.equal(output, data[f"{case}_y"])
+            torch.testing.assert_close(x.grad, data[f"{case}_grad_x"], rtol=1e-12, atol=0)
+        expected = data[f"{case}_learnable_grad_alpha"]
+        torch.testing.assert_close(alpha.grad, expected, rtol=1e-10, atol=0)
+
+
+def test_atan_surrogates_are_named_by_their_slope_which_is_positive() -> None:
+    assert atan_surrogate(2.0).name == "atan"
+    assert atan_surrogate(0.5).name == "atan_0.5"
+    with pytest.raises(ValueError, match="must be positive, got 0"):
+        atan_surrogate(0.0)
 
 
 def test_double_gaussian_has_the_landmarks_of_the_paper() -> None:

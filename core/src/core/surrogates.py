@@ -1,24 +1,30 @@
 r"""Spike functions: a Heaviside step forwards, a pseudo-derivative backwards.
 
 Every function here maps a distance to threshold ``x`` (any shape) to a spike of the same shape
-and dtype, ``Theta(x) = 1 if x > 0 else 0`` (strict, so ``Theta(0) = Theta(nan) = 0``), and lets the
-gradient ``psi(x)`` pass instead of the derivative of ``Theta``, which is zero almost everywhere.
+and dtype, ``Theta(x) = 1`` for ``x > 0``, 0 for ``x < 0`` and for NaN, and lets the gradient
+``psi(x)`` pass instead of the derivative of ``Theta``, which is zero almost everywhere. On the
+threshold itself, ``x = 0``, ``piecewise_quadratic`` and ``atan`` spike, the others do not.
 
 With ``g(x; mu, s) = exp(-(x - mu)^2 / (2 s^2)) / (s sqrt(2 pi))``:
 
-=====================  ===============================================================  ==========
-spike function         psi(x)                                                           source
-=====================  ===============================================================  ==========
-``double_gaussian``    0.5 [1.15 g(x; 0, 0.5) - 0.3 g(x; 0, 3)]                         [1], [2]
-``multi_gaussian``     0.5 [1.15 g(x; 0, 0.5) - 0.15 g(x; 0.5, 3) - 0.15 g(x; -0.5, 3)]  [1]
-``gaussian``           g(x; 0, 1)                                                       [1]
-``linear``             max(0, 1 - abs(x))                                               [3]
-``exponential``        exp(-abs(x))                                                     [4]
-=====================  ===============================================================  ==========
+=======================  ==============================================================  =======
+spike function           psi(x)                                                          source
+=======================  ==============================================================  =======
+``double_gaussian``      0.5 [1.15 g(x; 0, 0.5) - 0.3 g(x; 0, 3)]                        [1] [2]
+``multi_gaussian``       0.5 [1.15 g(x; 0, 0.5) - 0.15 g(x; .5, 3) - 0.15 g(x; -.5, 3)]  [1]
+``gaussian``             g(x; 0, 1)                                                      [1]
+``linear``               max(0, 1 - abs(x))                                              [3]
+``exponential``          exp(-abs(x))                                                    [4]
+``boxcar``               1 for -0.5 < x <= 0.5, else 0                                   [5]
+``piecewise_quadratic``  max(0, 1 - abs(x))                                              [6]
+``atan``                 1 / (1 + (pi x)^2), which is ``atan_surrogate(2)``              [7]
+=======================  ==============================================================  =======
 
 [1] Yin, Corradi, Bohte, Nature Machine Intelligence 2021. [2] Higuchi et al., ICML 2024; the two
 Gaussians of ``multi_gaussian`` are both centred at 0 there. [3] Bellec et al., NeurIPS 2018.
-[4] Shrestha, Orchard, NeurIPS 2018.
+[4] Shrestha, Orchard, NeurIPS 2018. [5] Bittar, Garner, Frontiers in Neuroscience 2022.
+[6] Shen et al., SpikingSSMs, arXiv 2408.14909; the name is that of the primitive. [7] Fang et al.,
+ICCV 2021.
 """
 
 from __future__ import annotations
@@ -26,7 +32,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -38,18 +44,18 @@ class _Heaviside(torch.autograd.Function):
     """``Theta`` forwards, ``gradient * psi(x)`` backwards."""
 
     @staticmethod
-    def forward(x: Tensor, derivative: Derivative) -> Tensor:
-        return (x > 0).to(x.dtype)
+    def forward(x: Tensor, surrogate: Surrogate) -> Tensor:
+        return surrogate.heaviside(x)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Derivative], output: Tensor) -> None:
-        x, ctx.derivative = inputs
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Surrogate], output: Tensor) -> None:
+        x, ctx.surrogate = inputs
         ctx.save_for_backward(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
-        return gradient * ctx.derivative(x), None
+        return gradient * ctx.surrogate.derivative(x), None
 
 
 @dataclass(frozen=True)
@@ -59,15 +65,21 @@ class Surrogate:
     Attributes:
         name: Key under which configs name it.
         derivative: ``psi``, the pseudo-derivative, as PyTorch operations.
+        at_zero: ``Theta(0)``: 0 for a strict step, 1 where reaching the threshold is enough.
     """
 
     name: str
     derivative: Derivative
+    at_zero: Literal[0, 1] = 0
 
     def __call__(self, x: Tensor) -> Tensor:
         """``Theta(x)``, with ``psi(x)`` as its derivative."""
-        spikes: Tensor = _Heaviside.apply(x, self.derivative)
+        spikes: Tensor = _Heaviside.apply(x, self)
         return spikes
+
+    def heaviside(self, x: Tensor) -> Tensor:
+        """``Theta(x)`` alone; no gradient passes."""
+        return (x >= 0 if self.at_zero else x > 0).to(x.dtype)
 
 
 def normal_density(x: Tensor, mu: float, sigma: float) -> Tensor:
@@ -85,13 +97,56 @@ def _multi_gaussian(x: Tensor) -> Tensor:
     return 0.5 * (1.15 * normal_density(x, 0.0, 0.5) - 0.15 * sides)
 
 
+def _triangle(x: Tensor) -> Tensor:
+    return torch.clamp(1.0 - x.abs(), min=0.0)
+
+
+def _boxcar(x: Tensor) -> Tensor:
+    return ((x > -0.5) & (x <= 0.5)).to(x.dtype)
+
+
+def atan_surrogate(alpha: float) -> Surrogate:
+    r"""``psi(x) = (alpha / 2) / (1 + (pi alpha x / 2)^2)``, spikes at ``x >= 0``.
+
+    It is the derivative of ``arctan(pi alpha x / 2) / pi + 1/2``. An ``alpha > 0`` that is a
+    tensor, trainable or not, is a factor of the argument, ``atan_surrogate(1.0)(alpha * x)``: the
+    chain rule then gives this ``psi`` towards ``x``, and towards ``alpha`` the same with ``x / 2``
+    as its numerator. Source: Fang et al., ICCV 2021.
+
+    Raises:
+        ValueError: For ``alpha <= 0``.
+    """
+    if not alpha > 0.0:
+        raise ValueError(f"the slope alpha of the ATan surrogate must be positive, got {alpha}")
+
+    def psi(x: Tensor) -> Tensor:
+        return (0.5 * alpha) / (1.0 + (0.5 * math.pi * alpha * x) ** 2)
+
+    return Surrogate("atan" if alpha == 2.0 else f"atan_{alpha:g}", psi, at_zero=1)
+
+
 double_gaussian = Surrogate("double_gaussian", _double_gaussian)
 multi_gaussian = Surrogate("multi_gaussian", _multi_gaussian)
 gaussian = Surrogate("gaussian", lambda x: normal_density(x, 0.0, 1.0))
-linear = Surrogate("linear", lambda x: torch.clamp(1.0 - x.abs(), min=0.0))
+linear = Surrogate("linear", _triangle)
 exponential = Surrogate("exponential", lambda x: torch.exp(-x.abs()))
+boxcar = Surrogate("boxcar", _boxcar)
+piecewise_quadratic = Surrogate("piecewise_quadratic", _triangle, at_zero=1)
+atan = atan_surrogate(2.0)
 
-SURROGATES = {s.name: s for s in (double_gaussian, multi_gaussian, gaussian, linear, exponential)}
+SURROGATES = {
+    s.name: s
+    for s in (
+        double_gaussian,
+        multi_gaussian,
+        gaussian,
+        linear,
+        exponential,
+        boxcar,
+        piecewise_quadratic,
+        atan,
+    )
+}
 
 
 def forward_gradient_injection(x: Tensor, surrogate: Surrogate) -> Tensor:
@@ -104,4 +159,4 @@ def forward_gradient_injection(x: Tensor, surrogate: Surrogate) -> Tensor:
     its potentials and not hidden in its spikes. Source: Otte, arXiv 2406.00177.
     """
     injected = x * surrogate.derivative(x).detach()
-    return injected - injected.detach() + (x > 0).to(x.dtype)
+    return injected - injected.detach() + surrogate.heaviside(x)

@@ -1,8 +1,10 @@
 """Neurons, written once as mathematics: one file per family."""
 
+from core.neurons.adaptive import AdLIF, BoundedLIF, CAdLIF
 from core.neurons.base import Init, Neuron, Normal, Potential, Uniform
 from core.neurons.leaky import ALIF, LI, LIF
 from core.neurons.resonate import BRF, HRF, RF, IzhikevichRF, divergence_boundary
+from core.neurons.silif import CSiLIF, SiLIF, SoftResetRF
 
 __all__ = [
     "ALIF",
@@ -11,11 +13,17 @@ __all__ = [
     "LI",
     "LIF",
     "RF",
+    "AdLIF",
+    "BoundedLIF",
+    "CAdLIF",
+    "CSiLIF",
     "Init",
     "IzhikevichRF",
     "Neuron",
     "Normal",
     "Potential",
+    "SiLIF",
+    "SoftResetRF",
     "Uniform",
     "divergence_boundary",
 ]

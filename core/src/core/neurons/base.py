@@ -61,13 +61,16 @@ class Neuron(nn.Module):
     * :meth:`coefficients`: what a whole sequence needs, computed once per forward and
       differentiable (clamped, re-parametrised);
     * :meth:`initial_state`: zeros unless the paper's code draws it;
-    * :meth:`step`: the paper's equation, pure and element-wise.
+    * :meth:`step`: the paper's equation, pure and element-wise (unless :attr:`across_layer`).
 
     :func:`core.scan.scan` runs it over time; nothing else does.
     """
 
     State: type[Any]
     spiking: bool = True
+    across_layer: bool = False
+    """True when a step looks at other neurons of the layer (winner-take-all); fused backends
+    refuse it."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
