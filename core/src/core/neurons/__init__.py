@@ -3,6 +3,7 @@
 from core.neurons.adaptive import AdLIF, BoundedLIF, CAdLIF
 from core.neurons.base import Init, Neuron, Normal, Potential, Uniform
 from core.neurons.leaky import ALIF, LI, LIF
+from core.neurons.parametric import PLIF, LogNormalTau
 from core.neurons.resonate import BRF, HRF, RF, IzhikevichRF, divergence_boundary
 from core.neurons.silif import CSiLIF, SiLIF, SoftResetRF
 
@@ -12,6 +13,7 @@ __all__ = [
     "HRF",
     "LI",
     "LIF",
+    "PLIF",
     "RF",
     "AdLIF",
     "BoundedLIF",
@@ -19,6 +21,7 @@ __all__ = [
     "CSiLIF",
     "Init",
     "IzhikevichRF",
+    "LogNormalTau",
     "Neuron",
     "Normal",
     "Potential",

@@ -1,0 +1,188 @@
+"""PLIF: leaky integrate-and-fire with a trained membrane time constant.
+
+Source: Fang et al., "Incorporating learnable membrane time constant to enhance learning of spiking
+neural networks", ICCV 2021 (one constant per layer), the extension to one constant per neuron, and
+both authors' code.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from core.neurons.base import Neuron
+from core.neurons.leaky import SpikeAndPotential
+from core.surrogates import atan_surrogate
+
+
+@dataclass(frozen=True)
+class LogNormalTau:
+    """Time constants in steps, log-normal with this arithmetic mean and standard deviation.
+
+    The plain distribution (the published runs) can fall to 1 or below, where no ``w`` exists;
+    ``shifted`` (the thesis text) draws ``1 + LogNormal(mean - 1, std)`` instead and cannot.
+    ``std = 0`` is the constant ``mean``.
+    """
+
+    mean: float
+    std: float
+    shifted: bool = False
+
+    def __post_init__(self) -> None:
+        _check_tau(self.mean)
+        if not self.std >= 0.0:
+            raise ValueError(f"std of the time constants must not be negative, got {self.std}")
+
+    def sample(self, size: int) -> Tensor:
+        """``[size]`` values from PyTorch's global generator.
+
+        Raises:
+            ValueError: When a value is 1 or below.
+        """
+        if self.std == 0.0:
+            return torch.full((size,), float(self.mean))
+        shift = 1.0 if self.shifted else 0.0
+        # In single precision and in this order, as in the authors' code: where std is small beside
+        # the mean, the rounding decides the last digits of tau, and so of the published losses.
+        mean, std = torch.tensor(self.mean - shift), torch.tensor(float(self.std))
+        norm = torch.sqrt(std**2 + mean**2)
+        location = torch.log(mean**2 / norm)
+        spread = torch.sqrt(torch.log(norm**2 / mean**2))
+        normal = torch.distributions.LogNormal(location, spread)
+        tau = shift + normal.sample((size,))
+        too_small = int((~(tau > 1.0)).sum())
+        if too_small:
+            raise ValueError(
+                f"{too_small} of {size} time constants came out at 1 step or below, where w is not "
+                f"a number: lower std ({self.std}) or take LogNormalTau(..., shifted=True)"
+            )
+        return tau
+
+
+class PLIF(Neuron):
+    r"""Leaky integrate-and-fire whose time constant ``tau = 1 + exp(-w)`` is trained through ``w``.
+
+        k   = sigmoid(w) = 1 / tau
+        h_t = v_{t-1} + k (I_t - (v_{t-1} - r))
+        s_t = Theta(h_t - threshold)                 (spikes at h_t = threshold, too)
+        v_t = (1 - s_t) h_t + s_t r                  (hard reset to r)
+        v_t = h_t - threshold s_t                    (soft reset; r = 0 in h_t)
+
+    with the ATan surrogate. The potential starts at ``r``.
+
+    Args:
+        size: ``N``.
+        tau: Initial time constant in steps, above 1; a distribution needs one ``w`` per neuron.
+        train: What has a trained ``w``: the ``layer`` (a 0-d parameter), every ``neuron``
+            (``[N]``), or ``nothing`` (a 0-d buffer, or ``[N]`` for a distribution: plain LIF).
+        threshold: Where it spikes.
+        reset: ``r`` of the hard reset, or None for the soft one.
+        detach_reset: Keep the gradient out of the spike in the reset.
+        alpha: Slope of the ATan surrogate.
+        train_alpha: Train the slope, one 0-d parameter.
+
+    Raises:
+        ValueError: For ``tau <= 1``, ``alpha <= 0``, or a distribution with ``train="layer"``.
+    """
+
+    State = SpikeAndPotential
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        tau: float | LogNormalTau = 2.0,
+        train: Literal["layer", "neuron", "nothing"] = "layer",
+        threshold: float = 1.0,
+        reset: float | None = 0.0,
+        detach_reset: bool = False,
+        alpha: float = 2.0,
+        train_alpha: bool = False,
+    ) -> None:
+        super().__init__(size)
+        if train not in ("layer", "neuron", "nothing"):
+            raise ValueError(f"train is layer, neuron or nothing, not {train!r}")
+        if not alpha > 0.0:
+            raise ValueError(f"the slope alpha of the ATan surrogate must be positive, got {alpha}")
+        self.w: Tensor
+        self.alpha: Tensor
+        self._register("w", _initial_w(size, tau, train), trained=train != "nothing")
+        self._register("alpha", torch.tensor(float(alpha)), trained=train_alpha)
+        self.threshold = threshold
+        self.reset = reset
+        self.detach_reset = detach_reset
+        self.surrogate = atan_surrogate(1.0)
+
+    def _register(self, name: str, value: Tensor, *, trained: bool) -> None:
+        if trained:
+            self.register_parameter(name, nn.Parameter(value))
+        else:
+            self.register_buffer(name, value)
+
+    class Coefficients(NamedTuple):
+        """``k``, 0-d or ``[N]``, and the slope ``alpha`` of the surrogate, 0-d."""
+
+        k: Tensor
+        alpha: Tensor
+
+    @property
+    def tau(self) -> Tensor:
+        """Time constant in steps, in the shape of ``w``."""
+        return 1.0 + torch.exp(-self.w)
+
+    def coefficients(self) -> Coefficients:
+        """What a step reads."""
+        return self.Coefficients(torch.sigmoid(self.w), self.alpha)
+
+    def initial_state(
+        self, batch: int, generator: torch.Generator | None = None
+    ) -> SpikeAndPotential:
+        """No spike, and the potential at the reset value; see :meth:`Neuron.initial_state`."""
+        zero = super().initial_state(batch, generator)
+        return SpikeAndPotential(zero.spike, zero.potential + (self.reset or 0.0))
+
+    def step(
+        self, coefficients: Coefficients, state: SpikeAndPotential, current: Tensor
+    ) -> tuple[SpikeAndPotential, Tensor]:
+        """The equations of the class."""
+        k, alpha = coefficients
+        rest = self.reset or 0.0
+        charged = state.potential + k * (current - (state.potential - rest))
+        # The slope as a factor of the argument: its gradient is then that of the ATan primitive.
+        spike = self.surrogate(alpha * (charged - self.threshold))
+        resetting = spike.detach() if self.detach_reset else spike
+        if self.reset is None:
+            potential = charged - self.threshold * resetting
+        else:
+            potential = (1.0 - resetting) * charged + resetting * rest
+        return SpikeAndPotential(spike, potential), spike
+
+    @torch.no_grad()
+    def divergence_hint(self) -> str | None:
+        """A trained slope that crossed zero turns the spike function round."""
+        if self.alpha > 0.0:
+            return None
+        return (
+            f"the trained slope of the surrogate fell to {float(self.alpha):.3g}, where the spike "
+            "function is upside down; lower the learning rate or keep alpha fixed"
+        )
+
+
+def _initial_w(size: int, tau: float | LogNormalTau, train: str) -> Tensor:
+    """``w = -ln(tau - 1)``, 0-d or ``[N]``."""
+    if isinstance(tau, LogNormalTau):
+        if train == "layer":
+            raise ValueError("a distribution of tau needs train='neuron', one w per neuron")
+        return -torch.log(tau.sample(size) - 1.0)
+    _check_tau(tau)
+    w = torch.tensor(-math.log(tau - 1.0))
+    return w.repeat(size) if train == "neuron" else w
+
+
+def _check_tau(tau: float) -> None:
+    if not tau > 1.0:
+        raise ValueError(f"a membrane time constant must be above 1 step, got {tau}")
