@@ -54,7 +54,7 @@ def picky(monkeypatch: pytest.MonkeyPatch) -> Backend:
         return None if case.spike_mask_TBN is None else "it has no spike mask"
 
     reference = next(backend for backend in BACKENDS if backend.name == "reference")
-    fast = Backend("picky", "for tests", unsupported, reference.run)
+    fast = Backend("picky", "for tests", "cpu", unsupported, reference.run)
     monkeypatch.setattr(dispatch, "BACKENDS", (fast, reference))
     return fast
 
@@ -63,12 +63,29 @@ def test_auto_takes_the_first_that_supports_the_case(picky: Backend) -> None:
     neuron, current = LIF(3), torch.ones(2, 1, 3)
     assert choose(Case(neuron, current)) is picky
     assert choose(Case(neuron, current, spike_mask_TBN=current)).name == "reference"
+    assert choose(Case(neuron, current.to("meta"))).name == "reference"
+
+
+def test_auto_says_once_why_it_takes_a_slower_one(
+    picky: Backend, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "_said", set())
+    neuron, current = LIF(3), torch.ones(2, 1, 3)
+    for _ in range(2):
+        choose(Case(neuron, current))
+        choose(Case(neuron, current.to("meta")))  # not its device: nothing to say
+        choose(Case(neuron, current, spike_mask_TBN=current))
+    assert caplog.messages == [
+        "LIF runs on the reference backend, which is slower (picky: it has no spike mask)"
+    ]
 
 
 def test_a_backend_asked_for_by_name_is_never_replaced(
     picky: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     neuron, current = LIF(3), torch.ones(2, 1, 3)
+    with pytest.raises(UserError, match="takes tensors on cpu, not on meta"):
+        choose(Case(neuron, current.to("meta")), "picky")
     assert choose(Case(neuron, current), "reference").name == "reference"
     with pytest.raises(UserError, match="'picky' cannot run LIF here: it has no spike mask"):
         scan(neuron, current, spike_mask_TBN=current, backend="picky")

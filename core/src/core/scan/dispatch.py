@@ -14,6 +14,7 @@ from torch import Tensor
 from core.errors import UserError
 from core.neurons.base import Neuron
 from core.scan import reference
+from core.scan.cpu import backend as cpu
 
 logger = logging.getLogger("core.scan")
 
@@ -44,21 +45,38 @@ class Backend:
     Attributes:
         name: What ``backend=`` and ``SNN_BACKEND`` call it.
         note: One line for ``core doctor``.
-        unsupported: Why it cannot take a case, or None when it can.
+        device: The only type of device whose tensors it takes; None for any.
+        unsupported: Why it cannot take a case on its device, or None when it can.
         run: Runs a case from a state: the output ``[T, B, N]`` and the state after the last step.
     """
 
     name: str
     note: str
+    device: str | None
     unsupported: Callable[[Case], str | None]
     run: Callable[[Case, Any], tuple[Tensor, Any]]
+
+    def refuses(self, case: Case) -> str | None:
+        """Why it cannot take a case, or None when it can."""
+        found = case.current_TBN.device.type
+        if self.device not in (None, found):
+            return f"it takes tensors on {self.device}, not on {found}"
+        return self.unsupported(case)
 
 
 #: Fastest first: ``auto`` takes the first that supports the case.
 BACKENDS: tuple[Backend, ...] = (
     Backend(
+        "cpu",
+        "one kernel per direction, printed from the neuron's step; CPU, float32 and float64",
+        "cpu",
+        cpu.unsupported,
+        cpu.run,
+    ),
+    Backend(
         "reference",
         "eager loop with autograd, any neuron, any device; the definition of truth",
+        None,
         reference.unsupported,
         reference.run,
     ),
@@ -77,12 +95,10 @@ def choose(case: Case, backend: str = "auto") -> Backend:
     """
     name = backend if backend != "auto" else os.environ.get("SNN_BACKEND", "auto")
     if name == "auto":
-        for candidate in BACKENDS:
-            if candidate.unsupported(case) is None:
-                return candidate
+        return _fastest(case)
     for candidate in BACKENDS:
         if candidate.name == name:
-            reason = candidate.unsupported(case)
+            reason = candidate.refuses(case)
             if reason is None:
                 return candidate
             raise UserError(
@@ -91,6 +107,29 @@ def choose(case: Case, backend: str = "auto") -> Backend:
             )
     known = ", ".join(["auto", *(b.name for b in BACKENDS)])
     raise UserError(f"unknown scan backend {name!r}; there are {known} (see `core doctor`)")
+
+
+_said: set[str] = set()
+
+
+def _fastest(case: Case) -> Backend:
+    """The first backend that takes the case; says once why it is not one made for its device."""
+    reasons = []
+    for candidate in BACKENDS:
+        reason = candidate.refuses(case)
+        if reason is None:
+            break
+        if candidate.device == case.current_TBN.device.type:
+            reasons.append(f"{candidate.name}: {reason}")
+    if reasons:
+        message = (
+            f"{type(case.neuron).__name__} runs on the {candidate.name} backend, which is slower "
+            f"({'; '.join(reasons)})"
+        )
+        if message not in _said:
+            _said.add(message)
+            logger.warning("%s", message)
+    return candidate
 
 
 def scan(

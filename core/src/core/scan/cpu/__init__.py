@@ -1,0 +1,1 @@
+"""The fused CPU backend: step graphs printed as LLVM code."""

@@ -1,0 +1,180 @@
+"""What the processor can do, and machine code for it: compiled once, kept on disk."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import platformdirs
+
+from core.files import write_atomically
+
+logger = logging.getLogger("core.scan")
+Function = Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A processor.
+
+    Attributes:
+        name: As LLVM calls it.
+        features: As LLVM's code generator takes them.
+        vector_bytes: Width of its vectors.
+        registers: How many vectors it holds at once.
+        fma: Whether it multiplies and adds in one instruction.
+        x86: Whether its control register for denormal numbers is that of x86.
+    """
+
+    name: str
+    features: str
+    vector_bytes: int
+    registers: int
+    fma: bool
+    x86: bool
+
+
+@cache
+def this_machine() -> Machine:
+    """The processor we run on."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features()
+    wide = features.get("avx512f", False) and features.get("avx512vl", False)
+    x86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
+    if wide:
+        # Our vectors are explicit; by default LLVM splits them on processors whose clock once
+        # suffered from wide ones.
+        features["prefer-256-bit"] = False
+    return Machine(
+        name=llvm.get_host_cpu_name(),
+        features=features.flatten(),
+        vector_bytes=64 if wide else 32 if features.get("avx2", False) else 16,
+        registers=32 if wide or not x86 else 16,
+        fma=not x86 or bool(features.get("fma", False)),
+        x86=x86,
+    )
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept."""
+    return platformdirs.user_cache_path("snn") / "kernels"
+
+
+_lock = threading.Lock()
+
+
+class _Compiler:
+    """LLVM's just-in-time compiler, one per process."""
+
+    def __init__(self) -> None:
+        machine = this_machine()
+        target = llvm.Target.from_default_triple()
+        self.target = target.create_target_machine(
+            cpu=machine.name, features=machine.features, opt=3, reloc="default", jit=True
+        )
+        self.jit = llvm.create_lljit_compiler(self.target)
+        self.kept: list[Any] = []  # a tracker frees its code when it is collected
+
+    def compile(self, text: str) -> bytes:
+        """Optimised machine code for a module, as an object file."""
+        module = llvm.parse_assembly(text)
+        module.verify()
+        options = llvm.create_pipeline_tuning_options(speed_level=3)
+        # Loops are vectorised by hand already; doing it again only costs compile time.
+        options.loop_vectorization = options.slp_vectorization = False
+        options.loop_unrolling = False
+        passes = llvm.create_pass_builder(self.target, options)
+        passes.getModulePassManager().run(module, passes)
+        return bytes(self.target.emit_object(module))
+
+    def load(self, name: str, image: bytes) -> Function:
+        """The function ``name`` of an object file."""
+        library = f"{name}_{len(self.kept)}"
+        tracker = llvm.JITLibraryBuilder().add_object_img(image).export_symbol(name)
+        loaded = tracker.add_current_process().link(self.jit, library)
+        self.kept.append(loaded)
+        return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(loaded[name])
+
+
+@cache
+def _compiler() -> _Compiler:
+    return _Compiler()
+
+
+def function(name: str, text: str, what: str) -> Function:
+    """The function ``name`` of the module ``text``, from the cache or freshly compiled.
+
+    Says in one line how long that took: as a warning when it compiled (a user waits for it), as
+    information when it loaded.
+    """
+    machine = this_machine()
+    key = "\n".join((llvmlite.__version__, machine.name, machine.features, text))
+    path = cache_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.o"
+    started = time.perf_counter()
+    with _lock:
+        image = _read(path)
+        known = image is not None
+        if image is None:
+            image = _compiler().compile(text)
+        loaded = _compiler().load(name, image)
+    taken = time.perf_counter() - started
+    if known:
+        logger.info("%s: loaded from the cache in %.2f s", what, taken)
+    else:
+        kept = _keep(path, image)
+        logger.warning("%s: compiled in %.2f s%s", what, taken, "" if kept else ", not kept")
+    return loaded
+
+
+def _read(path: Path) -> bytes | None:
+    """The file's content behind its digest; None when there is none or it is damaged."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    digest, image = data[:32], data[32:]
+    return image if hashlib.sha256(image).digest() == digest else None
+
+
+def _keep(path: Path, image: bytes) -> bool:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda file: file.write(hashlib.sha256(image).digest() + image))
+    except OSError:
+        return False  # a full or read-only disk costs the next run some seconds, no more
+    return True
+
+
+@cache
+def _control_reader() -> Function | None:
+    if not this_machine().x86:
+        return None
+    text = """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+define void @read_control(ptr %place) {
+  call void @llvm.x86.sse.stmxcsr(ptr %place)
+  ret void
+}
+"""
+    image = _compiler().compile(text)
+    return _compiler().load("read_control", image)
+
+
+def denormals() -> int:
+    """How this thread treats denormal numbers: its control register; 0 where that is not x86's."""
+    place = ctypes.c_uint32(0)
+    reader = _control_reader()
+    if reader is not None:
+        reader(ctypes.byref(place))
+    return place.value
