@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.neurons import AdLIF, BoundedLIF, CAdLIF
-from core.scan import scan
+from core.scan import scan as scan_on
 
+scan = partial(scan_on, backend="reference")
 GOLDEN = Path(__file__).parent / "golden" / "sparch"
 FIELDS = {"u": "potential", "w": "adaptation", "s": "spike"}
 KINDS: dict[str, type[Any]] = {
@@ -37,9 +39,7 @@ def in_steps(
     """Run step by step, so that every state can be compared."""
     spikes, states = [], []
     for current_BN in current:
-        spike, state = scan(
-            neuron, current_BN[None], recurrent_weight=weight, state=state, backend="reference"
-        )
+        spike, state = scan(neuron, current_BN[None], recurrent_weight=weight, state=state)
         spikes.append(spike[0])
         states.append(state)
     history = {name: torch.stack([getattr(s, name) for s in states]) for name in states[0]._fields}
@@ -76,9 +76,7 @@ def test_authors_layers(kind: str, norm: str) -> None:
     )
 
     spikes, history = in_steps(neuron, current.transpose(0, 1), state, weight)
-    whole, _ = scan(
-        neuron, current.transpose(0, 1), recurrent_weight=weight, state=state, backend="reference"
-    )
+    whole, _ = scan(neuron, current.transpose(0, 1), recurrent_weight=weight, state=state)
     (whole.transpose(0, 1) * data["G"]).sum().backward()
 
     assert torch.equal(spikes, whole)

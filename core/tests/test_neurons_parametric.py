@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import torch
 from torch import Tensor
 
 from core.neurons import PLIF, LogNormalTau
-from core.scan import scan
+from core.scan import scan as scan_on
 
+scan = partial(scan_on, backend="reference")
 GOLDEN = Path(__file__).parent / "golden" / "plif"
 TRAINED = {
     "neuron_lif": "nothing",
@@ -70,9 +72,9 @@ def test_authors_neurons(file: str) -> None:
         state = neuron.initial_state(x.shape[1])
         potentials = []
         for x_BN in x.detach():
-            _, state = scan(neuron, x_BN[None], state=state, backend="reference")
+            _, state = scan(neuron, x_BN[None], state=state)
             potentials.append(state.potential)
-        spikes, final = scan(neuron, x, backend="reference")
+        spikes, final = scan(neuron, x)
         last = data["GV"].flatten(1) if data["GV"].dim() > 2 else data["GV"]
         loss = (spikes * flat(data["G"])).sum() + (final.potential * last).sum()
         loss.backward()

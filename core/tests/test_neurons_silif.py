@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.neurons import CAdLIF, CSiLIF, SiLIF, SoftResetRF
-from core.scan import scan
+from core.scan import scan as scan_on
 
+scan = partial(scan_on, backend="reference")
 GOLDEN = Path(__file__).parent / "golden" / "silif"
 KINDS: dict[str, type[Any]] = {
     "CadLIF": CAdLIF,
@@ -68,9 +70,9 @@ def test_authors_layers(kind: str, variant: str) -> None:
     state = start = neuron.State(**fields(data, "init"))
     states = []
     for current in current_TBN.detach():
-        _, state = scan(neuron, current[None], state=state, backend="reference")
+        _, state = scan(neuron, current[None], state=state)
         states.append(state)
-    spikes, _ = scan(neuron, current_TBN, state=start, backend="reference")
+    spikes, _ = scan(neuron, current_TBN, state=start)
     (spikes.transpose(0, 1) * data["cot"]).sum().backward()
 
     assert torch.equal(spikes.transpose(0, 1), data["out"])

@@ -1,6 +1,7 @@
 """Neurons, written once as mathematics: one file per family."""
 
 from core.neurons.adaptive import AdLIF, BoundedLIF, CAdLIF
+from core.neurons.balanced import BalancedLIF
 from core.neurons.base import Init, Neuron, Normal, Potential, Uniform
 from core.neurons.leaky import ALIF, LI, LIF
 from core.neurons.parametric import PLIF, LogNormalTau
@@ -16,6 +17,7 @@ __all__ = [
     "PLIF",
     "RF",
     "AdLIF",
+    "BalancedLIF",
     "BoundedLIF",
     "CAdLIF",
     "CSiLIF",
