@@ -40,7 +40,8 @@ class Pool:
         self._lock = threading.RLock()
 
     def take(self, size: int) -> mmap.mmap:
-        """A block of at least ``size`` bytes and at most an eighth more, its content arbitrary."""
+        """A block of at least ``size`` bytes and not many more, its content arbitrary."""
+        size = -(-size // HUGE_PAGE) * HUGE_PAGE
         with self._lock:
             fitting = [
                 (length, key)
@@ -51,7 +52,7 @@ class Pool:
                 length, key = min(fitting)
                 self._bytes -= length
                 return self._unused.pop(key)[1]
-        block = mmap.mmap(-1, -(-size // HUGE_PAGE) * HUGE_PAGE)
+        block = mmap.mmap(-1, size)
         if hasattr(mmap, "MADV_HUGEPAGE"):
             block.madvise(mmap.MADV_HUGEPAGE)
         return block
