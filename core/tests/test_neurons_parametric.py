@@ -126,8 +126,8 @@ def test_the_potential_starts_at_the_reset_value() -> None:
 
 
 def test_reaching_the_threshold_is_enough() -> None:
-    neuron = PLIF(1, tau=2.0, reset=None)
-    spikes, final = scan(neuron, torch.tensor([[[2.0]]]))
+    neuron = PLIF(1, tau=2.0, threshold=0.5, reset=None)
+    spikes, final = scan(neuron, torch.tensor([[[1.0]]]))
     assert spikes.item() == 1.0
     assert final.potential.item() == 0.0
 
