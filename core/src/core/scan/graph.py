@@ -8,14 +8,13 @@ keeps what was computed as a list of scalar operations. Printers (:mod:`core.sca
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.neurons.base import Neuron
 
@@ -140,62 +139,83 @@ def trace(neuron: Neuron, dtype: torch.dtype, *, masked: bool = False) -> StepGr
     names = [f"c{i}" for i in range(count)] + [f"s{i}" for i in range(states)] + ["x"]
     leaves = len(names)
     names += ["m"] * masked + [f"gs{i}" for i in range(states)] + ["go"]
-
-    def joint(*flat: Tensor) -> tuple[list[Tensor], list[Tensor | None]]:
-        inputs = [value.detach().requires_grad_() for value in flat[:leaves]]
-        state, output = neuron.step(
-            kind(*inputs[:count]), neuron.State(*inputs[count : leaves - 1]), inputs[leaves - 1]
-        )
-        if masked:
-            output = output * flat[leaves]
-            state = state._replace(spike=output)
-        results = [*state, output]
-        gradients = flat[leaves + masked :]
-        if any(result.shape != flat[0].shape or result.dtype != dtype for result in results):
-            raise Unfusable("its step changes shape or precision")
-        pairs = [(r, g) for r, g in zip(results, gradients, strict=True) if r.requires_grad]
-        passed = torch.autograd.grad(
-            [r for r, _ in pairs], inputs, [g for _, g in pairs], allow_unused=True
-        )
-        return results, list(passed)
-
     with torch.inference_mode(False), torch.enable_grad():
-        placeholders = [torch.zeros(2, dtype=dtype) for _ in names]
+        inputs = [
+            torch.zeros(2, dtype=dtype, requires_grad=place < leaves) for place in range(len(names))
+        ]
+        recorder = _Recorder(dict(zip(names, inputs, strict=True)))
         try:
-            module = make_fx(joint, tracing_mode="fake")(*placeholders)
+            with recorder:
+                state, output = neuron.step(
+                    kind(*inputs[:count]),
+                    neuron.State(*inputs[count : leaves - 1]),
+                    inputs[leaves - 1],
+                )
+                if masked:
+                    output = output * inputs[leaves]
+                    state = state._replace(spike=output)
+                forward = [*state, output]
+                backward = _derivative(forward, inputs[:leaves], inputs[leaves + masked :])
         except Unfusable:
             raise
         except Exception as error:  # whatever the step does with the placeholders
-            reason = str(error).strip().splitlines()
-            raise Unfusable(
-                f"its step cannot be traced ({type(error).__name__}: {reason[0] if reason else ''})"
-            ) from error
-    return _convert(module, names, count, states, masked)
-
-
-def _convert(
-    module: fx.GraphModule, names: list[str], coefficients: int, states: int, masked: bool
-) -> StepGraph:
-    builder = _Builder()
-    inputs = iter(names)
-    values: dict[fx.Node, Any] = {}
-    for node in module.graph.nodes:
-        if node.op == "placeholder":
-            values[node] = builder.add("input", next(inputs))
-        elif node.op == "get_attr":
-            raise Unfusable("its step reads a tensor that is not among its coefficients")
-        elif node.op == "call_function":
-            values[node] = builder.convert(node, values)
-        else:
-            forward, backward = node.args[0]
+            reason = [*str(error).strip().splitlines(), ""][0]
+            message = f"its step cannot be traced ({type(error).__name__}: {reason})"
+            raise Unfusable(message) from error
+    if any(result.shape != inputs[0].shape or result.dtype != dtype for result in forward):
+        raise Unfusable("its step changes shape or precision")
+    zero = recorder.builder.constant(0.0)
     return StepGraph(
-        tuple(builder.nodes),
-        coefficients,
+        tuple(recorder.builder.nodes),
+        count,
         states,
         masked,
-        tuple(values[node] for node in forward),
-        tuple(builder.constant(0.0) if node is None else values[node] for node in backward),
+        tuple(recorder.node(result) for result in forward),
+        tuple(zero if result is None else recorder.node(result) for result in backward),
     )
+
+
+def _derivative(
+    results: list[Tensor], inputs: list[Tensor], gradients: list[Tensor]
+) -> tuple[Tensor | None, ...]:
+    pairs = [(r, g) for r, g in zip(results, gradients, strict=True) if r.requires_grad]
+    if not pairs:
+        return (None,) * len(inputs)
+    outputs, passed = zip(*pairs, strict=True)
+    return torch.autograd.grad(outputs, inputs, passed, allow_unused=True)
+
+
+class _Recorder(TorchDispatchMode):
+    """Notes every operation on tensors that runs, those of autograd's backward pass included."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # By default PyTorch imports its compiler (seconds) to keep it away from such a class.
+        return False
+
+    def __init__(self, inputs: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.builder = _Builder()
+        # Tensors are held: their identity must not be given to another one.
+        self._known = {
+            id(tensor): (tensor, self.builder.add("input", name)) for name, tensor in inputs.items()
+        }
+
+    def node(self, tensor: Tensor) -> int:
+        """The node that computed a tensor."""
+        if id(tensor) not in self._known:
+            raise Unfusable("its step reads a tensor that is not among its coefficients")
+        return self._known[id(tensor)][1]
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        arguments = [self.node(arg) if isinstance(arg, Tensor) else arg for arg in args]
+        node = self.builder.convert(str(func), arguments, args, kwargs)
+        self._known[id(result)] = (result, node)
+        return result
 
 
 class _Builder:
@@ -229,35 +249,33 @@ class _Builder:
             return self.add("ne", arg, self.constant(0.0))
         return arg
 
-    def convert(self, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
-        """The node or nodes for one call of a PyTorch operation."""
+    def convert(
+        self, name: str, arguments: list[Any], originals: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> int:
+        """The node for one call of a PyTorch operation.
 
-        def value(arg: Any) -> Any:
-            if isinstance(arg, fx.Node):
-                return values[arg]
-            return self.constant(arg) if isinstance(arg, bool | int | float) else arg
-
-        if node.target is operator.getitem:
-            return values[node.args[0]][node.args[1]]  # type: ignore[index]
-        name = str(node.target).removeprefix("aten.").split(".")[0]
-        rule = _RULES.get(name)
+        Args:
+            name: Such as ``aten.mul.Tensor``.
+            arguments: The positional ones, with nodes in place of tensors.
+            originals: The positional ones as they came.
+            keywords: The others.
+        """
+        rule = _RULES.get(name.removeprefix("aten.").split(".")[0].rstrip("_"))
         if rule is None:
-            raise Unfusable(f"its step uses {node.target}, which no kernel has")
-        allowed = {
-            "alpha",
-            "dtype",
-            "layout",
-            "device",
-            "pin_memory",
-            "memory_format",
-            "min",
-            "max",
-        }
-        if unknown := set(node.kwargs) - allowed - {"non_blocking"}:
-            raise Unfusable(f"its step uses {node.target} with {', '.join(sorted(unknown))}")
-        arguments = [value(arg) for arg in node.args]
-        return rule(self, arguments, dict(node.kwargs))
+            raise Unfusable(f"its step uses {name}, which no kernel has")
+        if unknown := set(keywords) - _KEYWORDS:
+            raise Unfusable(f"its step uses {name} with {', '.join(sorted(unknown))}")
+        pairs = zip(arguments, originals, strict=True)
+        numbers = [
+            self.constant(arg) if isinstance(original, bool | int | float) else arg
+            for arg, original in pairs
+        ]
+        return int(rule(self, numbers, keywords))
 
+
+#: Keywords of PyTorch operations that a rule reads, or that do not change values.
+_KEYWORDS = {"alpha", "min", "max", "dtype"}
+_KEYWORDS |= {"layout", "device", "pin_memory", "non_blocking", "memory_format"}
 
 Rule = Callable[[_Builder, list[Any], dict[str, Any]], Any]
 
