@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.neurons.base import Neuron
+from core.projection import project
 from core.scan import scan
 
 
@@ -84,7 +85,7 @@ class Layer(nn.Module):
                 PyTorch's global generator.
         """
         self._prune()
-        current_TBH = nn.functional.linear(x_TBI, self.input_weight, self.bias)
+        current_TBH = project(x_TBI, self.input_weight, self.bias)
         return scan(
             self.neuron,
             current_TBH,

@@ -52,7 +52,7 @@ FLAGS: dict[str, str] = {
     "--neuron hrf --decay linear": "hrf has no linear decay",
     "--device warp": "--device warp: no such kind of device; use auto, cpu",
     "--device cuda:77": "--device cuda:77: PyTorch sees no such GPU here; use --device cpu",
-    "--backend warp": "unknown scan backend 'warp'; there are auto, reference",
+    "--backend warp": "unknown scan backend 'warp'; there are auto, .*reference",
     "--sub_seq_length 64": "leaves nothing of the 64 steps of digits; choose a smaller one",
     "--val_fraction 0.001": "a data split is empty; use more samples or another",
     "--config nowhere.yaml": r"nowhere\.yaml: no such config file; name an existing one",

@@ -65,7 +65,7 @@ def test_one_epoch(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr()
     assert shown.err == ""
     assert f"{run['model']} on {run['data']['name']} ({task}): {run['parameters']} " in shown.out
-    assert f"device cpu ({run['device_name']}), 1 threads, backend reference" in shown.out
+    assert f"device cpu ({run['device_name']}), 1 threads, backend cpu" in shown.out
     assert "epoch 1/1 | train loss" in shown.out
     assert re.search(r"best epoch [01] by validation loss: test accuracy [\d.]+ %", shown.out)
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from core.buffers import empty
 from core.scan.cpu import kernels, recurrence, workers
-from core.scan.cpu.buffers import empty
 from core.scan.cpu.geometry import Geometry, backward_scratch, forward_scratch, plan
 from core.scan.cpu.machine import Function, denormals, function, this_machine
 from core.scan.graph import StepGraph
