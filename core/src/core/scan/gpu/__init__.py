@@ -1,0 +1,1 @@
+"""The fused GPU backend: step graphs printed as Triton kernels."""

@@ -1,0 +1,176 @@
+"""A scan as an autograd function: memory for both kernels, and their launch."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from core.scan.gpu.kernels import Variant, module_text
+from core.scan.gpu.module import imported
+from core.scan.graph import StepGraph
+
+#: Steps between two kept states.
+SEGMENT = 16
+#: Elements of a feed-forward tile: one per thread, as many programs as possible.
+BLOCK = 128
+#: Samples of a recurrent tile, and the inner dimension of its product at a time, at least what a
+#: dense product in a kernel needs.
+ROWS, INNER = 16, 16
+#: Elements of a recurrent tile that the 32 threads of a warp hold, and warps of a program at most:
+#: with more, a thread may use so few registers that most of the state lies in memory.
+ELEMENTS_PER_WARP, MOST_WARPS = 32 * 8, 16
+
+
+#: Launch options. Nothing may be read ahead of the barrier before it, nor a product be contracted
+#: with the sum that follows.
+OPTIONS = {"num_stages": 1, "enable_fp_fusion": False}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a scan is cut into programs.
+
+    Attributes:
+        tile: Constants of the kernel.
+        programs: How many.
+        warps: Of a program.
+    """
+
+    tile: dict[str, int]
+    programs: int
+    warps: int
+
+
+def geometry(recurrent: bool, batch: int, neurons: int) -> Geometry:
+    """The geometry of ``batch`` samples and ``neurons`` neurons."""
+    if not recurrent:
+        return Geometry({"BLOCK": BLOCK}, -(-batch * neurons // BLOCK), warps=4)
+    # A power of two, and enough for a dense product.
+    columns = max(16, 1 << (neurons - 1).bit_length())
+    warps = min(max(4, ROWS * columns // ELEMENTS_PER_WARP), MOST_WARPS)
+    return Geometry({"ROWS": ROWS, "COLUMNS": columns, "INNER": INNER}, -(-batch // ROWS), warps)
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """What both directions of one scan share."""
+
+    variant: Variant
+    shape: torch.Size
+    segment: int
+
+    @property
+    def segments(self) -> int:
+        """How many segments."""
+        return -(-self.shape[0] // self.segment)
+
+    def run(self, direction: str, arrays: dict[str, Tensor | None], **constants: bool) -> None:
+        """Run a kernel on the device of its arrays, which are contiguous."""
+        steps, batch, neurons = self.shape
+        cut = geometry(self.variant.recurrent, batch, neurons)
+        given = {name: array for name, array in arrays.items() if array is not None}
+        kernel = getattr(imported(module_text(self.variant)), direction)
+        device = given["x"].device
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            kernel[(cut.programs,)](
+                **given,
+                **{"T": steps, "B": batch, "N": neurons, "SEGMENT": self.segment},
+                **constants,
+                **cut.tile,
+                num_warps=cut.warps,
+                **OPTIONS,
+            )
+
+
+class Scan(torch.autograd.Function):
+    """Current ``[T, B, N]``, coefficients ``[c, N]``, state ``[s, B, N]`` -> output, state.
+
+    With a recurrent weight and a spike mask, or None. ``B`` is at least one. Gradients of gradients
+    are not available.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        current: Tensor,
+        coefficients: Tensor,
+        state: Tensor,
+        weight: Tensor | None,
+        mask: Tensor | None,
+        graph: StepGraph,
+    ) -> tuple[Tensor, Tensor]:
+        """Run all steps."""
+        keep = any(ctx.needs_input_grad)
+        variant = Variant(
+            graph,
+            double=current.dtype == torch.float64,
+            recurrent=weight is not None,
+            parameters=ctx.needs_input_grad[1],
+        )
+        launch = ctx.launch = _Launch(variant, current.shape, SEGMENT)
+        current, coefficients = current.contiguous(), coefficients.contiguous()
+        state, mask = state.contiguous(), None if mask is None else mask.contiguous()
+        output, final = torch.empty_like(current), torch.empty_like(state)
+        kept = current.new_empty((launch.segments if keep else 0, *state.shape))
+        total = None if weight is None else torch.empty_like(current) if keep else current
+        launch.run(
+            "forward",
+            {
+                **{"x": current, "coefficients": coefficients, "mask": mask, "state": state},
+                **{"matrix": None if weight is None else weight.t().contiguous()},
+                **{"output": output, "final": final, "kept": kept, "total": total},
+            },
+            KEEP=keep,
+        )
+        ctx.save_for_backward(
+            current if total is None else total,
+            *(coefficients, mask, kept, weight),
+            *((state, output) if ctx.needs_input_grad[3] else (None, None)),
+        )
+        ctx.set_materialize_grads(False)
+        return output, final
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, go: Tensor | None, final_gradient: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        """Run all steps backwards."""
+        total, coefficients, mask, kept, weight, state, output = ctx.saved_tensors
+        launch: _Launch = ctx.launch
+        wants_current, wants_coefficients, wants_state, wants_weight, *_ = ctx.needs_input_grad
+        whole = wants_current or weight is not None
+        go = torch.zeros_like(total) if go is None else go.contiguous()
+        if final_gradient is None:
+            final_gradient = torch.zeros_like(kept[0])
+        gx = total.new_empty(total.shape if whole else (0,))
+        state_gradient = torch.empty_like(kept[0])
+        elements = (coefficients.shape[0] if wants_coefficients else 0, *total.shape[1:])
+        coefficient_gradient = total.new_empty(elements)
+        launch.run(
+            "backward",
+            {
+                **{"x": total, "coefficients": coefficients, "mask": mask, "kept": kept},
+                **{"matrix": None if weight is None else weight.contiguous(), "go": go},
+                **{"final_gradient": final_gradient.contiguous(), "gx": gx},
+                **{"scratch": total.new_empty((launch.segment, *kept.shape[1:]))},
+                **{"state_gradient": state_gradient, "coefficient_gradient": coefficient_gradient},
+            },
+            WANTS_CURRENT=whole,
+        )
+        weight_gradient = None
+        if wants_weight:
+            first, later = gx[0], gx[1:].flatten(0, 1)
+            weight_gradient = first.t() @ state[0] + later.t() @ output[:-1].flatten(0, 1)
+        return (
+            gx if wants_current else None,
+            coefficient_gradient.sum(1) if wants_coefficients else None,
+            state_gradient if wants_state else None,
+            weight_gradient,
+            *(None,) * 2,
+        )

@@ -1,0 +1,418 @@
+"""The GPU backend: the contract of scan in Triton's interpreter, and on a GPU where there is one.
+
+Without a GPU the kernels run under Triton's interpreter, on the CPU, in a process of its own (the
+variable is read when a kernel is defined), and are compiled for a GPU without being run there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+import core.neurons
+from core.errors import UserError
+from core.neurons import BRF, LI, LIF, BalancedLIF, Neuron
+from core.scan import Case, scan
+from core.scan.gpu import backend, function, kernels, module
+from core.scan.graphs import graph_of
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+HAS_TRITON = importlib.util.find_spec("triton") is not None
+DEVICE = "cpu" if INTERPRETED else "cuda" if torch.cuda.is_available() else None
+on_device = pytest.mark.skipif(
+    DEVICE is None or not HAS_TRITON,
+    reason="no CUDA device (test_the_contract_under_the_interpreter runs it without one)",
+)
+outside = pytest.mark.skipif(INTERPRETED, reason="runs outside of the interpreter")
+needs_triton = pytest.mark.skipif(not HAS_TRITON, reason="Triton is not installed")
+Leaves = dict[str, Tensor]
+
+
+class EveryOperation(Neuron):
+    """A neuron that no paper has: its step uses every operation of a graph."""
+
+    class State(NamedTuple):
+        spike: Tensor
+        u: Tensor
+
+    class Coefficients(NamedTuple):
+        rate: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.rate = torch.nn.Parameter(torch.linspace(0.2, 0.8, size))
+
+    def coefficients(self) -> Coefficients:
+        return self.Coefficients(self.rate)
+
+    def step(
+        self, coefficients: Coefficients, state: State, current: Tensor
+    ) -> tuple[State, Tensor]:
+        size = torch.sqrt(torch.abs(current) + 1.0) / (coefficients.rate + 3.0)
+        u = torch.maximum(state.u * coefficients.rate + 0.2 * current, -size)
+        u = u + torch.exp(-torch.abs(state.u))
+        u = torch.minimum(u, 2.0 * size) - 0.1 * torch.floor(current / 3.0) - state.spike
+        odd = ((u >= 0.5) & ~(u < -1.0)) | (current == 0.0) | (u <= -8.0)
+        spike = torch.where(odd & (u != 7.0), u - u.detach() + 1.0, torch.zeros_like(u))
+        return self.State(spike, torch.where(odd, u, -u)), spike
+
+
+def every_neuron() -> dict[str, Callable[[int], Neuron]]:
+    """All that are exported and element-wise, and the one above."""
+    found: dict[str, Callable[[int], Neuron]] = {"EveryOperation": EveryOperation}
+    for name in core.neurons.__all__:
+        kind = getattr(core.neurons, name)
+        neuron = isinstance(kind, type) and issubclass(kind, Neuron) and kind is not Neuron
+        if neuron and not kind(2).across_layer:
+            found[name] = kind
+    return found
+
+
+NEURONS = every_neuron()
+#: A current at which a neuron spikes now and then; 64 for others.
+DRIVE = {"EveryOperation": 4.0, "AdLIF": 8.0, "CAdLIF": 8.0, "BoundedLIF": 16.0, "ALIF": 8.0}
+DRIVE |= {"IzhikevichRF": 256.0, "BalancedLIF": 4096.0}
+
+
+@pytest.fixture(autouse=True)
+def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several segments and several tiles in small shapes."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(function, "SEGMENT", 2)
+    monkeypatch.setattr(function, "BLOCK", 32)
+
+
+def leaves_for(
+    name: str, neuron: Neuron, *shape: int, recurrent: bool = False, masked: bool = False
+) -> Leaves:
+    """Inputs that want gradients (all but the mask), numbers that a dense product sums exactly."""
+    drive, dtype = DRIVE.get(name, 64.0), next(iter(neuron.state_dict().values())).dtype
+    leaves = {"current": (8 * drive * torch.randn(shape)).round() / 8}
+    if recurrent:
+        leaves["weight"] = (2 * drive * torch.randn(neuron.size, neuron.size)).round() / 8
+    if masked:
+        leaves["mask"] = (torch.rand(shape) > 0.3).float()
+    for field in neuron.State._fields:
+        start = torch.randint(-2, 3, shape[1:]) if field == "spike" else torch.rand(shape[1:])
+        leaves[f"state.{field}"] = start / 4
+    placed = {key: value.to(DEVICE, dtype) for key, value in leaves.items()}
+    return {key: value.requires_grad_(key != "mask") for key, value in placed.items()}
+
+
+def run(where: str, neuron: Neuron, leaves: Leaves) -> tuple[Tensor, Any]:
+    state = neuron.State(*[leaves[f"state.{field}"] for field in neuron.State._fields])
+    weight, mask = leaves.get("weight"), leaves.get("mask")
+    case = Case(neuron, leaves["current"], weight, mask)
+    assert backend.not_taken(case) is None
+    if where == "gpu":
+        return backend.run(case, state)
+    return scan(
+        neuron, leaves["current"], recurrent_weight=weight, spike_mask_TBN=mask, state=state,
+        backend="reference",
+    )  # fmt: skip
+
+
+def gradients(neuron: Neuron, leaves: Leaves, output: Tensor, final: Any) -> Leaves:
+    """Of a sum in which every element of every result has another weight."""
+    torch.manual_seed(1)
+    total = sum((r * torch.randn(r.shape).to(r)).sum() for r in (output, *final))
+    assert isinstance(total, Tensor)
+    inputs = {k: v for k, v in (leaves | dict(neuron.named_parameters())).items() if k != "mask"}
+    found = torch.autograd.grad(total, list(inputs.values()), allow_unused=True)
+    return {
+        key: torch.zeros_like(inputs[key]) if value is None else value
+        for key, value in zip(inputs, found, strict=True)
+    }
+
+
+def assert_contract(neuron: Neuron, leaves: Leaves, *, dense: bool = True) -> Tensor:
+    """Equal results, gradients to 1e-5 of the largest; the output.
+
+    ``dense``: none of the gradients is zero throughout (but of a state that nothing reads).
+    """
+    expected, expected_final = run("reference", neuron, leaves)
+    output, final = run("gpu", neuron, leaves)
+    if neuron.spiking:
+        assert torch.equal(output, expected)
+    torch.testing.assert_close(output, expected)
+    assert isinstance(final, neuron.State)
+    for field, value in final._asdict().items():
+        torch.testing.assert_close(value, getattr(expected_final, field), msg=field)
+    wanted = gradients(neuron, leaves, expected, expected_final)
+    for key, value in gradients(neuron, leaves, output, final).items():
+        scale = wanted[key].abs().sum() and wanted[key].abs().max()
+        assert ((value - wanted[key]).abs() <= 1e-5 * scale).all(), key
+        assert scale > 0 or not dense or key.startswith("state."), key
+    return output
+
+
+# --- the contract, interpreted or on a GPU ------------------------------------------------------
+
+
+@on_device
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", NEURONS)
+def test_feed_forward(name: str, dtype: torch.dtype) -> None:
+    neuron = NEURONS[name](17).to(DEVICE, dtype)
+    output = assert_contract(neuron, leaves_for(name, neuron, 5, 3, 17))
+    assert not neuron.spiking or 0 < output.count_nonzero() < output.numel()
+
+
+@on_device
+@pytest.mark.parametrize(
+    ("masked", "dtype"), [(False, torch.float32), (True, torch.float64)], ids=["plain", "masked"]
+)
+@pytest.mark.parametrize("name", [name for name, kind in NEURONS.items() if kind(2).spiking])
+def test_recurrent(name: str, masked: bool, dtype: torch.dtype) -> None:
+    neuron = NEURONS[name](17).to(DEVICE, dtype)
+    leaves = leaves_for(name, neuron, 5, 3, 17, recurrent=True, masked=masked)
+    output = assert_contract(neuron, leaves)
+    assert 0 < output.count_nonzero() < output.numel()
+
+
+@on_device
+def test_masked_feed_forward() -> None:
+    neuron = BRF(17).to(DEVICE)
+    assert_contract(neuron, leaves_for("BRF", neuron, 5, 3, 17, masked=True))
+
+
+@on_device
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 5), (2, 1, 16), (3, 18, 3), (4, 2, 1)])
+def test_shapes(shape: tuple[int, int, int], recurrent: bool) -> None:
+    # 18 samples are more than one recurrent tile has.
+    neuron = LIF(shape[2]).to(DEVICE)
+    assert_contract(neuron, leaves_for("LIF", neuron, *shape, recurrent=recurrent), dense=False)
+
+
+@on_device
+def test_empty_batch() -> None:
+    neuron = LIF(3).to(DEVICE)
+    assert_contract(neuron, leaves_for("LIF", neuron, 2, 0, 3, recurrent=True), dense=False)
+
+
+@on_device
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_memory_layout_does_not_matter(recurrent: bool) -> None:
+    neuron = BRF(5).to(DEVICE)
+    leaves = leaves_for("BRF", neuron, 4, 3, 5, recurrent=recurrent, masked=True)
+    turned = {key: value.detach().mT.contiguous().mT for key, value in leaves.items()}
+    assert not turned["current"].is_contiguous()
+    turned = {key: value.requires_grad_(key != "mask") for key, value in turned.items()}
+    assert torch.equal(assert_contract(neuron, turned), run("gpu", neuron, leaves)[0])
+
+
+@on_device
+@pytest.mark.parametrize("wanted", ["current", "weight", "state.u", "omega", None])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_gradients_of_some_inputs_only(wanted: str | None, recurrent: bool) -> None:
+    if wanted == "weight" and not recurrent:
+        return
+    neuron = BRF(5).to(DEVICE)
+    leaves = leaves_for("BRF", neuron, 4, 3, 5, recurrent=recurrent)
+    everything = gradients(neuron, leaves, *run("gpu", neuron, leaves))
+    for key, value in (leaves | dict(neuron.named_parameters())).items():
+        value.requires_grad_(key == wanted)
+    output, final = run("gpu", neuron, leaves)
+    assert output.requires_grad == (wanted is not None)
+    if wanted is not None:
+        torch.manual_seed(1)
+        total = sum((r * torch.randn(r.shape).to(r)).sum() for r in (output, *final))
+        assert isinstance(total, Tensor)
+        total.backward()
+        found = (leaves | dict(neuron.named_parameters()))[wanted].grad
+        torch.testing.assert_close(found, everything[wanted])
+
+
+@on_device
+@pytest.mark.parametrize("part", ["output", "final"])
+def test_gradients_of_a_part_of_the_results(part: str) -> None:
+    neuron = BRF(5).to(DEVICE)
+    leaves = leaves_for("BRF", neuron, 4, 3, 5, recurrent=True)
+    found = []
+    for where in ("reference", "gpu"):
+        output, final = run(where, neuron, leaves)
+        total = output.sum() if part == "output" else final.u.sum()
+        found.append(torch.autograd.grad(total, [leaves["current"], leaves["weight"]]))
+    for ours, expected in zip(found[1], found[0], strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+@on_device
+def test_two_runs_in_one_graph() -> None:
+    neuron = BRF(5).to(DEVICE)
+    leaves = leaves_for("BRF", neuron, 4, 3, 5, recurrent=True)
+    found = []
+    for where in ("reference", "gpu"):
+        output, final = run(where, neuron, leaves)
+        again = leaves | {"current": 64.0 * output, "state.u": final.u}
+        output, final = run(where, neuron, again)
+        found.append(gradients(neuron, leaves, output, final))
+    for key, expected in found[0].items():
+        torch.testing.assert_close(found[1][key], expected, msg=key)
+
+
+@on_device
+def test_not_a_number_stays_one() -> None:
+    neuron = LI(4).to(DEVICE)
+    leaves = leaves_for("LI", neuron, 3, 1, 4)
+    leaves["current"].data[1, 0, 2] = torch.nan
+    output, _ = run("gpu", neuron, leaves)
+    expected = torch.zeros(3, 1, 4, dtype=torch.bool)
+    expected[1:, 0, 2] = True
+    assert torch.equal(output.isnan().cpu(), expected)
+
+
+@on_device
+def test_the_same_result_every_time() -> None:
+    neuron = BRF(5).to(DEVICE)
+    leaves = leaves_for("BRF", neuron, 4, 20, 5, recurrent=True)
+    first, second = (gradients(neuron, leaves, *run("gpu", neuron, leaves)) for _ in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+# --- processes of their own ---------------------------------------------------------------------
+
+
+def python(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    caches = {"XDG_CACHE_HOME": str(folder), "TRITON_CACHE_DIR": str(folder / "triton")}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1", **caches, **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@outside
+@needs_triton
+def test_the_contract_under_the_interpreter(tmp_path: Path) -> None:
+    options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "error"]
+    result = python(tmp_path, "-m", "pytest", *options, __file__, TRITON_INTERPRET="1")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " passed" in result.stdout
+    assert "no CUDA device" not in result.stdout
+
+
+COMPILE = """
+import sys
+import test_scan_gpu
+assert "triton" not in sys.modules, "core imports Triton, which may be missing"
+for name, recurrent, double, neurons in (
+    ("LIF", False, False, 256), ("EveryOperation", False, False, 1),
+    ("EveryOperation", False, True, 256), ("BRF", True, False, 17), ("LIF", True, False, 512),
+    ("LIF", True, True, 256),
+):
+    for direction in ("forward", "backward"):
+        test_scan_gpu.compile_kernel(name, recurrent, double, neurons, direction)
+"""
+
+
+def compile_kernel(name: str, recurrent: bool, double: bool, neurons: int, direction: str) -> None:
+    """Compile for an NVIDIA GPU (compute capability 8.0) that need not be there.
+
+    One neuron stands for a batch and a sequence of one as well, which Triton makes constants.
+    """
+    # By name: Triton has no types and may be missing where types are checked.
+    compiler = importlib.import_module("triton.compiler")
+    target = importlib.import_module("triton.backends.compiler").GPUTarget("cuda", 80, 32)
+    dtype = torch.float64 if double else torch.float32
+    graph = graph_of(NEURONS[name](neurons).to(dtype), dtype, masked=False)
+    variant = kernels.Variant(graph, double, recurrent, parameters=True)
+    kernel = getattr(module.imported(kernels.module_text(variant)), direction)
+    launch = function.geometry(recurrent, 1, neurons)
+    fixed = {"KEEP": True, "WANTS_CURRENT": True, "SEGMENT": 16} | launch.tile
+    fixed |= dict.fromkeys("TBN", 1) if neurons == 1 else {}
+    fixed = {key: value for key, value in fixed.items() if key in kernel.arg_names}
+    kinds = dict.fromkeys(kernel.arg_names, "*fp64" if double else "*fp32")
+    kinds |= dict.fromkeys("TBN", "i32") | dict.fromkeys(fixed, "constexpr")
+    places = {(kernel.arg_names.index(key),): value for key, value in fixed.items()}
+    options = {**function.OPTIONS, "num_warps": launch.warps}
+    source = compiler.ASTSource(kernel, kinds, constexprs=places)
+    compiled = compiler.compile(source, target=target, options=options)
+    assert compiled.asm["cubin"]
+    # What every GPU since Turing has.
+    assert compiled.metadata.shared <= 64 << 10
+    ptx = compiled.asm["ptx"]
+    approximate = [word for word in ("div.full", "div.approx", "sqrt.approx") if word in ptx]
+    assert not approximate
+    # Double precision's exponential and quotient are made of such instructions.
+    assert recurrent or double or "fma." not in ptx
+
+
+@outside
+@needs_triton
+def test_kernels_compile_and_round_every_operation(tmp_path: Path) -> None:
+    result = python(tmp_path, "-c", COMPILE, PYTHONPATH=str(Path(__file__).parent))
+    assert result.returncode == 0, result.stderr[-4000:]
+
+
+# --- what it does not take ----------------------------------------------------------------------
+
+
+def case(size: int = 3, neuron: Neuron | None = None, **more: Any) -> Case:
+    return Case(neuron or LIF(size), torch.ones(2, 1, size), **more)
+
+
+@pytest.mark.parametrize(
+    ("refused", "reason"),
+    [
+        (case(513, recurrent_weight=torch.eye(513)), "at most 512 neurons, not 513"),
+        (case(neuron=LIF(3).double()), "tau_mem is torch.float64 on cpu, the current torch.float3"),
+        (case(neuron=LIF(3).to("meta")), "tau_mem is torch.float32 on meta, .* on cpu"),
+        (case(recurrent_weight=torch.eye(3).half()), "recurrent weight is torch.float16"),
+        (case(pathways={"potential": torch.eye(3)}), r"no further recurrent pathway \(potential"),
+        (case(spike_mask_TBN=torch.ones(2, 1, 3).requires_grad_()), "no gradient of the spike mas"),
+        (case(neuron=BalancedLIF(3, firing="single_published")), "the whole layer"),
+        (Case(LIF(3).half(), torch.ones(2, 1, 3).half()), "float32 and float64, not torch.float16"),
+    ],
+)
+def test_reasons(refused: Case, reason: str) -> None:
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(backend.not_taken(refused))
+
+
+def test_what_the_machine_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.util, "find_spec", lambda name: None)
+        assert backend.unsupported(case()) == "Triton is not installed"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert backend.unsupported(case()) == "no CUDA device"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert backend.unsupported(case()) is None
+
+
+# --- generated modules --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(module, "cache_folder", lambda: tmp_path / "kernels")
+    return tmp_path / "kernels"
+
+
+def test_a_module_is_written_once_and_a_damaged_one_again(cache: Path) -> None:
+    assert module.imported("VALUE = 1\n").VALUE == 1
+    (file,) = cache.glob("gpu_*.py")
+    assert file.read_text() == "VALUE = 1\n"
+    file.write_text("VALUE = 2")
+    module._imported.cache_clear()
+    assert module.imported("VALUE = 1\n").VALUE == 1
+    assert file.read_text() == "VALUE = 1\n"
+
+
+def test_a_folder_that_cannot_be_written(cache: Path) -> None:
+    cache.write_text("a file, not a folder")
+    with pytest.raises(UserError, match=r"cannot write the GPU kernel .*XDG_CACHE_HOME"):
+        module.imported("VALUE = 3\n")
