@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,21 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from core.neurons import ALIF, BRF, HRF, LI, LIF, RF, IzhikevichRF, Neuron
+from core.neurons import ALIF, BRF, LI, LIF, Neuron
 from core.scan import BACKENDS, scan
 
-NEURONS: dict[str, Callable[..., Neuron]] = {
-    "LI": LI,
-    "LIF": LIF,
-    "ALIF": ALIF,
-    "RF": RF,
-    "BRF": BRF,
-    "HRF": HRF,
-    "IzhikevichRF": IzhikevichRF,
-}
-SPIKING = [name for name in NEURONS if name != "LI"]
-#: A current at which the neurons spike now and then.
-DRIVE = {"LI": 1.0, "LIF": 20.0, "ALIF": 2.0, "RF": 100.0, "BRF": 100.0, "HRF": 100.0}
+from .scan_cases import NEURONS, SMOOTH, SPIKING, current_for, recurrent_for
 
 
 @pytest.fixture(autouse=True)
@@ -34,17 +22,9 @@ def _seed_and_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SNN_BACKEND", raising=False)
 
 
-@pytest.fixture(params=[backend.name for backend in BACKENDS])
+@pytest.fixture(params=[b.name for b in BACKENDS if b.device in (None, "cpu")])
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def current_for(name: str, *shape: int) -> Tensor:
-    return DRIVE.get(name, 100.0) * torch.randn(shape)
-
-
-def recurrent_for(name: str, size: int) -> Tensor | None:
-    return None if name == "LI" else DRIVE.get(name, 100.0) * torch.randn(size, size)
 
 
 # --- running ------------------------------------------------------------------------------------
@@ -53,8 +33,9 @@ def recurrent_for(name: str, size: int) -> Tensor | None:
 @pytest.mark.parametrize("name", NEURONS)
 def test_one_step_is_the_step_of_the_neuron(name: str, backend: str) -> None:
     neuron, current = NEURONS[name](5), current_for(name, 1, 3, 5)
-    output, final = scan(neuron, current, backend=backend)
-    state, expected = neuron.step(neuron.coefficients(), neuron.initial_state(3), current[0])
+    start = neuron.initial_state(3)
+    output, final = scan(neuron, current, state=start, backend=backend)
+    state, expected = neuron.step(neuron.coefficients(), start, current[0])
     assert output.shape == (1, 3, 5)
     assert torch.equal(output[0], expected)
     assert isinstance(final, neuron.State)
@@ -65,9 +46,9 @@ def test_one_step_is_the_step_of_the_neuron(name: str, backend: str) -> None:
 def test_given_state_continues_exactly(name: str, backend: str) -> None:
     neuron, current = NEURONS[name](5), current_for(name, 20, 3, 5)
     recurrent = recurrent_for(name, 5)
-    whole, final = scan(neuron, current, recurrent_weight=recurrent, backend=backend)
     parts = []
     state = neuron.initial_state(3)
+    whole, final = scan(neuron, current, recurrent_weight=recurrent, state=state, backend=backend)
     for part in current.split(10):
         output, state = scan(neuron, part, recurrent_weight=recurrent, state=state, backend=backend)
         parts.append(output)
@@ -93,10 +74,11 @@ def test_memory_layout_of_the_input_does_not_matter(name: str, backend: str) -> 
     neuron, current = NEURONS[name](5), current_for(name, 12, 3, 5)
     batch_first = current.transpose(0, 1).contiguous().transpose(0, 1)
     every_other = torch.stack([current, torch.zeros_like(current)], -1)[..., 0]
-    expected, _ = scan(neuron, current, backend=backend)
+    state = neuron.initial_state(3)
+    expected, _ = scan(neuron, current, state=state, backend=backend)
     for view in (batch_first, every_other):
         assert not view.is_contiguous()
-        assert torch.equal(scan(neuron, view, backend=backend)[0], expected)
+        assert torch.equal(scan(neuron, view, state=state, backend=backend)[0], expected)
 
 
 def test_recurrent_weight_maps_from_column_to_row(backend: str) -> None:
@@ -211,7 +193,7 @@ class Run(nn.Module):
         return (output, *final)
 
 
-@pytest.mark.parametrize("name", NEURONS)
+@pytest.mark.parametrize("name", SMOOTH)
 def test_gradients_agree_with_finite_differences(name: str) -> None:
     # With a smooth function in place of the spike, the recorded gradients of input, recurrent
     # weight, initial state and parameters must be the true ones of the whole recursion.

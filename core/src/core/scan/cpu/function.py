@@ -134,8 +134,11 @@ class Scan(torch.autograd.Function):
         double = dtype == torch.float64
         variant = kernels.Variant(graph, double, recurrent, parameters=ctx.needs_input_grad[1])
         ctx.launch = _Launch(variant, name, current.shape, dtype, geometry)
-        current, state = _readable(current), state.contiguous()
+        state = state.contiguous()
         mask = None if mask is None else _readable(mask)
+        # A view is not saved: changes in place of what it shows would go unnoticed.
+        readable = _readable(current)
+        current = current if readable.data_ptr() == current.data_ptr() else readable
         rows = None
         if weight is not None:
             # Row j: what a spike of neuron j adds to the current of all.
@@ -149,7 +152,7 @@ class Scan(torch.autograd.Function):
         ctx.launch.run(
             "forward",
             {
-                **{"x": current, "mask": mask, "coefficients": coefficients, "kept": kept},
+                **{"x": readable, "mask": mask, "coefficients": coefficients, "kept": kept},
                 **{"weight": rows, "state": state, "final": final, "output": output},
                 "spikes": spikes,
             },
@@ -194,8 +197,8 @@ class Scan(torch.autograd.Function):
         launch.run(
             "backward",
             {
-                **{"x": current, "mask": mask, "coefficients": coefficients, "kept": kept},
-                **{"weight": rows, "packed": packed, "weight_gradient": sums},
+                **{"x": _readable(current), "mask": mask, "coefficients": coefficients},
+                **{"kept": kept, "weight": rows, "packed": packed, "weight_gradient": sums},
                 **{"go": _readable(go), "final_gradient": final_gradient.contiguous()},
                 **{"gx": gx, "state_gradient": state_gradient, "coefficient_gradient": blocks},
             },
