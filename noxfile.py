@@ -10,6 +10,15 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 
+#: Libraries that the benchmark compares with. They agree with the root's torch and numpy, which uv
+#: keeps: it reads the root's constraints.
+PEERS = (
+    "jax==0.10.2",
+    "norse==1.1.0",
+    "snntorch==1.0.0",
+    "spikingjelly==2.0.0",
+    "torchvision==0.28.0",
+)
 PAPERS = sorted(path.parent.name for path in Path(__file__).parent.glob("papers/*/pyproject.toml"))
 
 
@@ -66,4 +75,5 @@ def types(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Benchmarks: not among the checks, because a shared machine decides how they end."""
     sync(session, "--package", "core")
-    session.run("python", "core/benchmarks/bench_scan.py", *session.posargs)
+    session.run_install("uv", "pip", "install", f"--python={session.virtualenv.location}", *PEERS)
+    session.run("core", "bench", *session.posargs)

@@ -37,7 +37,7 @@ def test_help_is_instant_and_the_exit_code_of_wrong_usage_is_2() -> None:
     command = [sys.executable, "-X", "importtime", "-c", script]
     done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
-    for name in ("fetch", "doctor", "record", "table", "figures"):
+    for name in ("fetch", "doctor", "record", "table", "figures", "bench"):
         assert f"\n    {name} " in done.stdout
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert "core.errors" in imported

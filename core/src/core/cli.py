@@ -68,6 +68,22 @@ def _parser() -> argparse.ArgumentParser:
 
     figures = command("figures", _figures)
     figures.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
+
+    bench = command("bench", _bench)
+    bench.add_argument(
+        "--rows", nargs="+", metavar="NAME", help="some rows, such as lif brf growth; default all"
+    )
+    bench.add_argument("--repeats", type=int, default=5, help="timed passes; their median counts")
+    bench.add_argument("--threads", type=int, default=2, help="processor threads of everybody")
+    bench.add_argument("--device", default="cpu", help="cpu or cuda")
+    bench.add_argument(
+        "--no-public-loop", action="store_true", help="leave out the loop that takes minutes"
+    )
+    bench.add_argument("--quick", action="store_true", help="tiny shapes: only shows that it runs")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
+    bench.add_argument(
+        "--readme", type=Path, metavar="FILE", help="also write the table between its markers"
+    )
     return parser
 
 
@@ -123,6 +139,22 @@ def _figures(arguments: argparse.Namespace) -> None:
     code = subprocess.run([sys.executable, "figures.py"], cwd=paper, check=False).returncode
     if code != 0:
         raise RunFailed(f"{paper / 'figures.py'} stopped with exit code {code}; see above")
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    """Time the scan beside its reference, other libraries and the machine's limit."""
+    from core.bench.command import bench
+
+    bench(
+        arguments.rows,
+        repeats=arguments.repeats,
+        device=arguments.device,
+        threads=arguments.threads,
+        public_loop=not arguments.no_public_loop,
+        quick=arguments.quick,
+        json_file=arguments.json,
+        readme=arguments.readme,
+    )
 
 
 def _doctor(arguments: argparse.Namespace) -> None:
