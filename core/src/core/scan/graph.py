@@ -143,7 +143,7 @@ def trace(neuron: Neuron, dtype: torch.dtype, *, masked: bool = False) -> StepGr
         inputs = [
             torch.zeros(2, dtype=dtype, requires_grad=place < leaves) for place in range(len(names))
         ]
-        recorder = _Recorder(dict(zip(names, inputs, strict=True)))
+        recorder = _Recorder(dict(zip(names, inputs, strict=True)), dtype)
         try:
             with recorder:
                 state, output = neuron.step(
@@ -193,9 +193,9 @@ class _Recorder(TorchDispatchMode):
         # By default PyTorch imports its compiler (seconds) to keep it away from such a class.
         return False
 
-    def __init__(self, inputs: dict[str, Tensor]) -> None:
+    def __init__(self, inputs: dict[str, Tensor], dtype: torch.dtype) -> None:
         super().__init__()
-        self.builder = _Builder()
+        self.builder = _Builder(dtype)
         # Tensors are held: their identity must not be given to another one.
         self._known = {
             id(tensor): (tensor, self.builder.add("input", name)) for name, tensor in inputs.items()
@@ -221,7 +221,8 @@ class _Recorder(TorchDispatchMode):
 class _Builder:
     """Collects nodes; equal ones are one node."""
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
         self.nodes: list[Node] = []
         self._known: dict[tuple[Any, ...], int] = {}
 
@@ -327,6 +328,8 @@ def _sign(b: _Builder, args: list[Any], _: dict[str, Any]) -> int:
 def _to_copy(b: _Builder, args: list[Any], keywords: dict[str, Any]) -> int:
     node = b.nodes[args[0]]
     target = keywords.get("dtype")
+    if target not in (None, torch.bool, b.dtype):
+        raise Unfusable(f"its step turns numbers into {target}")
     if target == torch.bool:
         return int(args[0]) if node.boolean else b.add("ne", args[0], b.constant(0.0))
     return b.add("to_float", args[0]) if node.boolean else int(args[0])

@@ -70,8 +70,10 @@ def exponential(code: Code, x: Value) -> Value:
     b, single = code.builder, code.real_bytes == 4
     highest, degree = (88.72283935546875, 7) if single else (709.782712893384, 13)
     lowest = -87.33654 if single else -708.3964
-    high, low = (0.693359375, -2.12194440e-4) if single else (0.6931457519531250, 1.42860682e-6)
-    low = math.log(2.0) - high if not single else low
+    # ln 2 in two parts: k times the first is exact.
+    high, low = 0.693359375, -2.12194440054690583e-4
+    if not single:
+        high, low = 0.693145751953125, 1.42860682030941723212e-6
     clipped = b.select(b.fcmp_ordered(">", x, code.constant(highest)), code.constant(highest), x)
     clipped = b.select(
         b.fcmp_ordered("<", clipped, code.constant(lowest)), code.constant(lowest), clipped
