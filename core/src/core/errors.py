@@ -11,6 +11,7 @@ Ctrl-C, SIGTERM     130        the user or the system stopped it
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -28,8 +29,13 @@ def run_main(main: Callable[[], object]) -> None:
     """Call ``main`` and leave the process with the exit code of the table above.
 
     Library code raises; only this function prints an error and exits, so that nothing below
-    a script ever calls ``sys.exit``.
+    a script ever calls ``sys.exit``. Notices of the package (a kernel that is compiled or loaded, a
+    slower backend) appear on the standard error output.
     """
+    notices = logging.getLogger("core")
+    if not notices.handlers:
+        notices.addHandler(logging.StreamHandler())
+        notices.setLevel(logging.INFO)
     try:
         main()
     except (UserError, RunFailed) as error:

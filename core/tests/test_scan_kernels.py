@@ -1,0 +1,169 @@
+"""Compiled kernels on disk, and memory that is used again."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from core import buffers
+from core.neurons import BRF, LI
+from core.scan import scan
+from core.scan.cpu import machine, workers
+from core.scan.cpu.geometry import plan
+
+TEXT = """
+define void @answer(ptr %place) {
+  store i64 VALUE, ptr %place
+  ret void
+}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(machine, "cache_folder", lambda: tmp_path / "kernels")
+    return tmp_path / "kernels"
+
+
+def answer(value: int) -> int:
+    run = machine.function("answer", TEXT.replace("VALUE", str(value)), "a kernel")
+    place = ctypes.c_int64(0)
+    run(ctypes.byref(place))
+    return place.value
+
+
+def test_a_kernel_is_compiled_once_and_loaded_ever_after(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "core.scan")
+    assert answer(41) == 41
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    assert caplog.messages[0].startswith("a kernel: compiled in ")
+    assert answer(41) == 41
+    assert caplog.records[1].levelname == "INFO"
+    assert caplog.messages[1].startswith("a kernel: loaded from the cache in ")
+    assert answer(42) == 42  # other code, another file
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["truncated", "changed", "empty"])
+def test_a_damaged_file_is_compiled_again(
+    folder: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer(7)
+    (file,) = folder.iterdir()
+    whole = file.read_bytes()
+    broken = {"truncated": whole[:-9], "changed": whole[:-1] + b"?", "empty": b""}[damage]
+    file.write_bytes(broken)
+    assert answer(7) == 7
+    assert "compiled" in caplog.messages[-1]
+    assert file.read_bytes() == whole
+
+
+def test_without_a_folder_to_write_kernels_still_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(machine, "cache_folder", lambda: tmp_path / "file" / "kernels")
+    assert answer(3) == 3
+    assert caplog.messages[-1].endswith(", not kept")
+
+
+def test_a_failing_job_is_an_error_of_the_caller() -> None:
+    def fail() -> None:
+        raise RuntimeError("no")
+
+    done: list[int] = []
+    for jobs in ([fail, lambda: done.append(1)], [lambda: done.append(1), fail]):
+        with pytest.raises(RuntimeError, match="no"):
+            workers.run(jobs)
+    assert done == [1, 1]
+
+
+def test_tasks_do_not_depend_on_threads_and_cover_everything() -> None:
+    for recurrent in (False, True):
+        for steps, batch, neurons in ((1, 1, 1), (100, 128, 512), (7, 33, 5000), (784, 250, 256)):
+            found = plan(steps, batch, neurons, states=4, recurrent=recurrent, lanes=16, real=4)
+            assert found.row_blocks == -(-batch // found.rows)
+            assert found.column_blocks == -(-neurons // found.columns)
+            assert found.padded % 16 == 0
+            assert found.padded >= found.columns
+            assert (found.segments - 1) * found.segment < steps <= found.segments * found.segment
+            assert not recurrent or found.column_blocks == 1
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> buffers.Pool:
+    pool = buffers.Pool(limit=10 << 20)
+    monkeypatch.setattr(buffers, "POOL", pool)
+    return pool
+
+
+def test_memory_comes_back_when_the_last_view_is_gone(pool: buffers.Pool) -> None:
+    whole = buffers.empty((3, 1 << 20), torch.float32)
+    address = whole.data_ptr()
+    part = whole[1].view(-1)
+    part.fill_(5.0)
+    del whole
+    gc.collect()
+    assert pool.unused() == 0
+    other = buffers.empty((3, 1 << 20), torch.float32)
+    assert other.data_ptr() != address
+    assert float(part.sum()) == 5.0 * (1 << 20)
+    pool.limit = 1 << 30
+    del part
+    assert pool.unused() == 12 << 20
+
+
+def test_a_block_is_used_again_for_about_the_same_size(pool: buffers.Pool) -> None:
+    first = buffers.empty((2 << 20,), torch.float32)
+    address = first.data_ptr()
+    del first
+    assert pool.unused() == 8 << 20
+    small = buffers.empty((1 << 19,), torch.float32)
+    assert small.data_ptr() != address  # a quarter of it would waste the rest
+    again = buffers.empty((1 << 20,), torch.float64)
+    assert again.data_ptr() == address
+    assert pool.unused() == 0
+
+
+def test_what_lies_unused_is_limited(pool: buffers.Pool) -> None:
+    tensors = [buffers.empty((1 << 20,), torch.float32) for _ in range(4)]
+    tensors.clear()
+    assert pool.unused() == 8 << 20
+
+
+def test_small_tensors_are_plain(pool: buffers.Pool) -> None:
+    tensor = buffers.empty((10, 10), torch.float64)
+    assert tensor.shape == (10, 10)
+    del tensor
+    assert pool.unused() == 0
+
+
+def test_a_training_step_keeps_no_memory_behind(pool: buffers.Pool) -> None:
+    neuron, readout = BRF(64), LI(64)
+    current = torch.rand(200, 32, 64, requires_grad=True)
+
+    def step() -> None:
+        spikes, _ = scan(neuron, current, backend="cpu")
+        potential, _ = scan(readout, spikes, backend="cpu")
+        current.grad = None
+        potential.sum().backward()
+
+    pool.limit = 1 << 30
+    step()
+    current.grad = None
+    held = pool.unused()
+    assert held > 0
+    for _ in range(3):
+        step()
+        current.grad = None
+        assert pool.unused() == held
