@@ -136,13 +136,14 @@ def test_only_what_is_wanted_gets_a_gradient(wanted: str, recurrent: bool) -> No
         pytest.skip("there is no weight")
     run = Run("AdLIF", (20, 3, 9), recurrent=recurrent)
     _, expected = run("reference")
-    keep = {
+    choices: dict[str, list[Any]] = {
         "current": [run.current],
         "parameters": list(run.neuron.parameters()),
         "weight": [run.weight],
         "state": list(run.state),
         "nothing": [],
-    }[wanted]
+    }
+    keep = choices[wanted]
     everything = [run.current, *run.neuron.parameters(), *run.state]
     everything += [] if run.weight is None else [run.weight]
     kept = {id(tensor) for tensor in keep}
@@ -151,7 +152,7 @@ def test_only_what_is_wanted_gets_a_gradient(wanted: str, recurrent: bool) -> No
     outputs = run.outputs(FUSED)
     assert outputs[0].requires_grad == bool(keep)
     if keep:
-        found = torch.autograd.grad(outputs, keep, run.gradients)  # type: ignore[arg-type]
+        found = torch.autograd.grad(outputs, keep, run.gradients)
         names = {id(run.current): "current", id(run.weight): "recurrent weight"}
         names |= {id(p): name for name, p in run.neuron.named_parameters()}
         names |= {id(s): f"state {name}" for name, s in run.state._asdict().items()}

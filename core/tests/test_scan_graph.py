@@ -23,7 +23,7 @@ from .scan_cases import assert_same
 Step = Callable[[Tensor, Tensor], Tensor]
 
 
-class State(NamedTuple):
+class Remembered(NamedTuple):
     spike: Tensor
     value: Tensor
 
@@ -35,7 +35,7 @@ class Coefficients(NamedTuple):
 class Made(Neuron):
     """``value = formula(value + rate, current)``; spikes above one."""
 
-    State = State
+    State = Remembered
 
     def __init__(self, size: int, formula: Step) -> None:
         super().__init__(size)
@@ -46,10 +46,10 @@ class Made(Neuron):
     def coefficients(self) -> Any:
         return Coefficients(self.rate)
 
-    def step(self, coefficients: Coefficients, state: State, current: Tensor) -> Any:
+    def step(self, coefficients: Coefficients, state: Remembered, current: Tensor) -> Any:
         value = self.formula(state.value + coefficients.rate, current)
         spike = linear(value - 1.0)
-        return State(spike, value), spike
+        return Remembered(spike, value), spike
 
 
 def decide(a: Tensor, b: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def both(formula: Step, dtype: torch.dtype) -> list[Any]:
     torch.manual_seed(0)
     neuron = Made(21, formula).to(dtype)
     current = (1.5 * torch.randn(12, 3, 21)).to(dtype).requires_grad_()
-    state = State(*torch.rand(2, 3, 21).to(dtype).requires_grad_().unbind(0))
+    state = Remembered(*torch.rand(2, 3, 21).to(dtype).requires_grad_().unbind(0))
     weight = torch.randn(12, 3, 21).to(dtype)
     results = []
     for backend in ("cpu", "reference"):
