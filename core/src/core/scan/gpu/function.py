@@ -90,8 +90,8 @@ class _Launch:
 class Scan(torch.autograd.Function):
     """Current ``[T, B, N]``, coefficients ``[c, N]``, state ``[s, B, N]`` -> output, state.
 
-    With a recurrent weight and a spike mask, or None. ``B`` is at least one. Gradients of gradients
-    are not available.
+    With a recurrent weight and a spike mask, or None. Coefficients and state are contiguous, ``B``
+    is at least one. Gradients of gradients are not available.
     """
 
     @staticmethod
@@ -113,8 +113,7 @@ class Scan(torch.autograd.Function):
             parameters=ctx.needs_input_grad[1],
         )
         launch = ctx.launch = _Launch(variant, current.shape, SEGMENT)
-        current, coefficients = current.contiguous(), coefficients.contiguous()
-        state, mask = state.contiguous(), None if mask is None else mask.contiguous()
+        current, mask = current.contiguous(), None if mask is None else mask.contiguous()
         output, final = torch.empty_like(current), torch.empty_like(state)
         kept = current.new_empty((launch.segments if keep else 0, *state.shape))
         total = None if weight is None else torch.empty_like(current) if keep else current
