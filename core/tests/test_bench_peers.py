@@ -42,13 +42,18 @@ def test_peers_take_part_or_say_why_not(monkeypatch: pytest.MonkeyPatch) -> None
         raise RuntimeError("out\nof order")
 
     monkeypatch.setattr(peers, "installed", lambda package: package == "fake")
-    found = (fake_peer("good", lambda x: 2.0 * x), fake_peer("bad", broken))
-    monkeypatch.setattr(peers, "PEERS", found)
+    found = [fake_peer(name, lambda x: 2.0 * x) for name in ("good", "better", "fair")]
+    monkeypatch.setattr(peers, "PEERS", (*found, fake_peer("bad", broken)))
+    times = {"cpu": 2.0, "reference": 6.0, "good": 9.0, "better": 8.0, "fair": 10.0}
+    monkeypatch.setattr(
+        row, "interleaved", lambda contestants, *_: {n: times[n] for n in contestants}
+    )
     alone = replace(RLIF, recurrent=False)
     measured = row.measure(alone, OPTIONS)
-    assert measured["fastest_peer"] == "good"
-    assert measured["peer_seconds"] == measured["peers"]["good"]
-    assert measured["peer_speedup"] == measured["peers"]["good"] / measured["seconds"]
+    assert (measured["seconds"], measured["speedup"]) == (2.0, 3.0)
+    assert measured["fastest_peer"] == "better"
+    assert (measured["peer_seconds"], measured["peer_speedup"]) == (8.0, 4.0)
+    assert measured["peers"]["fair"] == 10.0
     assert measured["peers"]["bad"] == "failed: RuntimeError: out of order"
     recurrent = row.measure(RLIF, OPTIONS)
     assert recurrent["peers"]["good"] == peers.NO_EQUAL
