@@ -22,7 +22,7 @@ from torch import Tensor
 import core.scan as scan_package
 from core.errors import UserError
 from core.neurons import BRF, LIF, BalancedLIF, Neuron
-from core.scan import Case, reference
+from core.scan import BACKENDS, Case, reference
 from core.scan.gpu import backend, function, kernels, module
 from core.scan.graphs import graph_of
 
@@ -376,6 +376,7 @@ def test_what_the_machine_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert backend.unsupported(case()) == "no CUDA device"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert backend.unsupported(case()) is None
+    assert BACKENDS[0].refuses(case()) == "it takes tensors on cuda, not on cpu"
 
 
 # --- generated modules --------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from core.errors import UserError
 from core.neurons.base import Neuron
 from core.scan import reference
 from core.scan.cpu import backend as cpu
+from core.scan.gpu import backend as gpu
 
 logger = logging.getLogger("core.scan")
 
@@ -66,6 +67,13 @@ class Backend:
 
 #: Fastest first: ``auto`` takes the first that supports the case.
 BACKENDS: tuple[Backend, ...] = (
+    Backend(
+        "gpu",
+        "one Triton kernel per direction, printed from the neuron's step; not yet run on a GPU",
+        "cuda",
+        gpu.unsupported,
+        gpu.run,
+    ),
     Backend(
         "cpu",
         "one kernel per direction, printed from the neuron's step; CPU, float32 and float64",
