@@ -75,7 +75,7 @@ def peers_note(row: Row) -> str:
             reasons.setdefault(reason, []).append(name)
     absent = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
     if row["jax_agreement"] is not None:
-        ran.append(f"{row['jax_agreement']:.3%} of JAX's outputs equal ours")
+        ran.append(f"{row['jax_agreement']:.5%} of JAX's outputs equal ours")
     return f"{row['workload']}: {'; '.join(ran + absent)}"
 
 
