@@ -14,6 +14,8 @@ from torch.func import functional_call
 
 from core.neurons import BRF, LIF, AdLIF
 from core.scan import scan
+from core.scan.cpu import function
+from core.scan.cpu.kernels import Variant
 
 from .scan_cases import DRIVE, NEURONS, SMOOTH, Run, assert_same, current_for
 
@@ -78,6 +80,24 @@ def test_shapes_at_the_seams(shape: tuple[int, int, int], recurrent: bool) -> No
     assert_same(run(FUSED), run("reference"), 2e-5)
 
 
+@pytest.mark.parametrize("size", [64, 60])
+def test_large_sequences_are_written_past_the_caches(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(function, "LARGE", 0)
+    seen: list[bool] = []
+    kernel = function._kernel
+
+    def watched(direction: str, variant: Variant, name: str) -> Any:
+        seen.append(variant.stream)
+        return kernel(direction, variant, name)
+
+    monkeypatch.setattr(function, "_kernel", watched)
+    run = Run("BRF", (40, 50, size))
+    assert_same(run(FUSED), run("reference"), 1e-5)
+    assert seen == [size == 64] * 2  # rows of 60 are no whole vectors
+
+
 def test_dense_spikes_take_one_large_product_for_the_weight() -> None:
     run = Run("RF", (60, 5, 24), recurrent=True)
     expected = run("reference")
@@ -122,11 +142,11 @@ def test_gradients_agree_with_finite_differences(name: str) -> None:
             )
             return (output, *final)
 
-    def function(current: Tensor, weight: Tensor, *rest: Tensor) -> Any:
+    def whole(current: Tensor, weight: Tensor, *rest: Tensor) -> Any:
         values = {f"neuron.{k}": v for k, v in zip(names, rest[: len(names)], strict=True)}
         return functional_call(Whole(), values, (current, weight, *rest[len(names) :]))
 
-    assert torch.autograd.gradcheck(function, (current, weight, *parameters, *state))
+    assert torch.autograd.gradcheck(whole, (current, weight, *parameters, *state))
 
 
 @pytest.mark.parametrize("recurrent", [False, True])

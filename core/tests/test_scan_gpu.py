@@ -24,7 +24,7 @@ from core.errors import UserError
 from core.neurons import BRF, LIF, BalancedLIF, Neuron
 from core.scan import BACKENDS, Case, reference
 from core.scan.gpu import backend, function, kernels, module
-from core.scan.graphs import graph_of
+from core.scan.trace import graph_of
 
 from .scan_cases import NEURONS as FUSABLE
 from .scan_cases import drive, on_grid

@@ -14,8 +14,8 @@ from core.errors import UserError
 from core.neurons import BRF, LIF, BalancedLIF, Neuron
 from core.neurons.base import Uniform
 from core.scan import dispatch, scan
-from core.scan.graph import OPERATIONS, Unfusable, trace
-from core.scan.graphs import graph_of
+from core.scan.graph import OPERATIONS, Unfusable
+from core.scan.trace import graph_of, trace
 from core.surrogates import Surrogate, linear
 
 from .scan_cases import assert_same
@@ -108,9 +108,9 @@ def test_operations_are_those_of_pytorch(name: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("name", SMOOTH)
 def test_exponential_functions_agree_to_rounding(name: str, dtype: torch.dtype) -> None:
     (found, passed), (expected, wanted) = both(SMOOTH[name], dtype)
-    close = (
-        {"rtol": 2e-5, "atol": 2e-6} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-13}
-    )
+    close: dict[str, Any] = {"rtol": 2e-5, "atol": 2e-6}
+    if dtype == torch.float64:
+        close = {"rtol": 1e-12, "atol": 1e-13}
     torch.testing.assert_close(found[1], expected[1], **close)
     for key, gradient in wanted.items():
         torch.testing.assert_close(passed[key], gradient, **close)

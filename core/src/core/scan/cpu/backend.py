@@ -10,7 +10,7 @@ from torch import Tensor
 from core.neurons.base import Neuron
 from core.scan.cpu.function import Scan
 from core.scan.graph import Unfusable
-from core.scan.graphs import graph_of
+from core.scan.trace import graph_of
 
 if TYPE_CHECKING:
     from core.scan.dispatch import Case

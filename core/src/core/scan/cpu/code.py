@@ -43,6 +43,7 @@ class Code:
 
     def finish(self) -> str:
         """The text of the module, once everything is written."""
+        self.builder.fence("seq_cst")  # streamed stores reach memory before the caller goes on
         self.builder.ret_void()
         self.entry.branch(self._start)
         return str(self.module)
@@ -106,15 +107,30 @@ class Code:
             self.declare(name, kind), [address, I32(self.real_bytes), mask, zero]
         )
 
-    def store(self, value: Value, address: Value, mask: Value | None = None) -> None:
-        """Write a vector; lanes outside the mask are not touched."""
+    def store(
+        self, value: Value, address: Value, mask: Value | None = None, *, stream: bool = False
+    ) -> None:
+        """Write a vector; lanes outside the mask are not touched.
+
+        ``stream`` goes past the caches, to an address that is a multiple of a vector: memory that
+        is not read again soon need not be fetched before it is overwritten.
+        """
         if mask is None:
-            self.builder.store(value, address, align=self.real_bytes)
+            align = self.machine.vector_bytes if stream else self.real_bytes
+            written = self.builder.store(value, address, align=align)
+            if stream:
+                written.set_metadata("nontemporal", self.module.add_metadata([I32(1)]))
             return
         name = f"llvm.masked.store.v{self.lanes}f{8 * self.real_bytes}.p0"
         bits = ir.VectorType(I1, self.lanes)
         kind = ir.FunctionType(ir.VoidType(), [self.vector, POINTER, I32, bits])
         self.builder.call(self.declare(name, kind), [value, address, I32(self.real_bytes), mask])
+
+    def prefetch(self, address: Value) -> None:
+        """Ask for memory that will be read soon; harmless where there is none."""
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32, I32])
+        function = self.declare("llvm.prefetch.p0", kind)
+        self.builder.call(function, [address, I32(0), I32(3), I32(1)])
 
     def load_one(self, address: Value, kind: ir.Type | None = None) -> Value:
         """A single number."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -17,6 +17,8 @@ from core.scan.cpu.geometry import Geometry, backward_scratch, forward_scratch, 
 from core.scan.cpu.machine import Function, denormals, function, this_machine
 from core.scan.graph import StepGraph
 
+#: Bytes of a sequence above which caches cannot hold it until it is read.
+LARGE = 16 << 20
 #: Share of spikes above which one large product is faster than adding rows.
 DENSE = 0.2
 
@@ -87,7 +89,9 @@ class _Launch:
             sequence = name in ("x", "mask", "go", "gx")
             slots |= _sequence(name, array) if sequence else {name: _address(array)}
         names = kernels.FORWARD if direction == "forward" else kernels.BACKWARD
-        kernel = _kernel(direction, self.variant, self.name)
+        written = arrays["output" if direction == "forward" else "gx"]
+        variant = replace(self.variant, stream=self._streams(written))
+        kernel = _kernel(direction, variant, self.name)
         counter = ctypes.c_int64(0)
         slots["counter"] = ctypes.addressof(counter)
         work = self.shape.numel() // workers.ELEMENTS_PER_THREAD
@@ -101,6 +105,14 @@ class _Launch:
             slots |= {"scratch": memory.data_ptr(), "indices": indices.data_ptr()}
             jobs.append(partial(kernel, (ctypes.c_int64 * len(names))(*[slots[n] for n in names])))
         workers.run(jobs)
+
+    def _streams(self, written: Tensor | None) -> bool:
+        """Whether a kernel should write a sequence past the caches."""
+        if written is None or self.variant.recurrent or not written.is_contiguous():
+            return False  # a recurrent layer reads back what it wrote
+        row = self.shape[2] * self.dtype.itemsize
+        aligned = (written.data_ptr() | row) % this_machine().vector_bytes == 0
+        return aligned and self.shape.numel() * self.dtype.itemsize >= LARGE
 
 
 class Scan(torch.autograd.Function):

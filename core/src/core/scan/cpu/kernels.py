@@ -43,6 +43,9 @@ BACKWARD = (
 )
 
 
+AHEAD = 3
+
+
 @dataclass(frozen=True)
 class Variant:
     """Which kernel of a neuron.
@@ -52,12 +55,14 @@ class Variant:
         double: Double precision.
         recurrent: With a recurrent weight.
         parameters: Whether the backward kernel gives gradients of coefficients.
+        stream: Whether what it writes goes past the caches, see :meth:`Code.store`.
     """
 
     graph: StepGraph
     double: bool
     recurrent: bool
     parameters: bool = True
+    stream: bool = False
 
     @property
     def real(self) -> ir.Type:
@@ -138,11 +143,12 @@ class _Kernel:
 
         def one(i: Value, mask: Value | None) -> None:
             inputs = self.inputs(t, r, i, mask, before, total)
+            self.foresee("x", code.sum(t, AHEAD), r, i)
             results = graph.evaluate(graph.forward, inputs, self.table)
             for row, value in zip(after, results, strict=False):
                 code.store(value, code.at(row, i))
             if output is not None:
-                code.store(results[-1], code.at(output, i), mask)
+                code.store(results[-1], code.at(output, i), mask, stream=self.variant.stream)
 
         code.across(self.width, one)
 
@@ -163,6 +169,10 @@ class _Kernel:
         if self.graph.masked:
             inputs["m"] = code.load(code.at(self.sequence("mask", t, r), i), mask)
         return inputs
+
+    def foresee(self, slot: str, t: Value, r: Value, i: Value) -> None:
+        """Fetch what a later step reads of a sequence."""
+        self.code.prefetch(self.code.at(self.sequence(slot, t, r), i))
 
     def gather(self, t: Value, r: Value, spikes: Value, total: Value) -> None:
         """Total current of a row, from the spikes of the step before."""
@@ -332,6 +342,7 @@ class _Backward(_Kernel):
             inputs = self.inputs(t, r, i, mask, before, self.total(k, r))
             inputs |= {f"gs{f}": code.load(code.at(row, i)) for f, row in enumerate(carried)}
             inputs["go"] = code.load(code.at(self.sequence("go", t, r), i), mask)
+            self.foresee("go", code.sum(t, -AHEAD), r, i)
             if self.variant.recurrent:
                 row = code.at(self.product, code.product(r, code.slot("product_row")))
                 fed_back = code.load(code.at(row, i))
@@ -344,7 +355,8 @@ class _Backward(_Kernel):
                 code.store(code.builder.fadd(code.load(address), value), address)
             for row, value in zip(carried, results[count:-1], strict=True):
                 code.store(value, code.at(row, i))
-            code.store(results[-1], code.at(self.sequence("gx", t, r), i), mask)
+            target = code.at(self.sequence("gx", t, r), i)
+            code.store(results[-1], target, mask, stream=self.variant.stream)
 
         code.across(self.width, one)
 

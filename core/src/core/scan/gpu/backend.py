@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.scan.gpu.function import Scan
 from core.scan.graph import StepGraph, Unfusable
-from core.scan.graphs import graph_of
+from core.scan.trace import graph_of
 
 if TYPE_CHECKING:
     from core.scan.dispatch import Case

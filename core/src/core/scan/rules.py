@@ -1,0 +1,200 @@
+"""PyTorch operations as nodes of a step graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from core.scan.graph import COMPARISONS, LOGIC, Node, Unfusable
+
+
+class Builder:
+    """Collects nodes; equal ones are one node."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self.nodes: list[Node] = []
+        self._known: dict[tuple[Any, ...], int] = {}
+
+    def add(self, op: str, *args: Any) -> int:
+        """The node ``op(*args)``; truth values in arithmetic count as 0 and 1."""
+        if op not in ("input", "const", "to_float"):
+            args = tuple(self._fit(op, place, arg) for place, arg in enumerate(args))
+        key = (op, *args)
+        if op == "const":
+            key += (str(args[0]),)  # 0.0 and -0.0 are equal, and not the same
+        if key not in self._known:
+            self._known[key] = len(self.nodes)
+            self.nodes.append(Node(op, args, op in COMPARISONS + LOGIC))
+        return self._known[key]
+
+    def constant(self, value: float) -> int:
+        """A number."""
+        return self.add("const", float(value))
+
+    def _fit(self, op: str, place: int, arg: int) -> int:
+        wants_truth = op in LOGIC or (op == "where" and place == 0)
+        if self.nodes[arg].boolean and not wants_truth:
+            return self.add("to_float", arg)
+        if wants_truth and not self.nodes[arg].boolean:
+            return self.add("ne", arg, self.constant(0.0))
+        return arg
+
+    def convert(
+        self, name: str, arguments: list[Any], originals: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> int:
+        """The node for one call of a PyTorch operation.
+
+        Args:
+            name: Such as ``aten.mul.Tensor``.
+            arguments: The positional ones, with nodes in place of tensors.
+            originals: The positional ones as they came.
+            keywords: The others.
+        """
+        rule = _RULES.get(name.removeprefix("aten.").split(".")[0].rstrip("_"))
+        if rule is None:
+            raise Unfusable(f"its step uses {name}, which no kernel has")
+        if unknown := set(keywords) - _KEYWORDS:
+            raise Unfusable(f"its step uses {name} with {', '.join(sorted(unknown))}")
+        pairs = zip(arguments, originals, strict=True)
+        numbers = [
+            self.constant(arg) if isinstance(original, bool | int | float) else arg
+            for arg, original in pairs
+        ]
+        return int(rule(self, numbers, keywords))
+
+
+#: Keywords of PyTorch operations that a rule reads, or that do not change values.
+_KEYWORDS = {"alpha", "min", "max", "dtype"}
+_KEYWORDS |= {"layout", "device", "pin_memory", "non_blocking", "memory_format"}
+
+Rule = Callable[[Builder, list[Any], dict[str, Any]], Any]
+
+
+def _plain(op: str, arity: int) -> Rule:
+    return lambda b, args, _: b.add(op, *args[:arity])
+
+
+def _scaled(op: str) -> Rule:
+    """``a + alpha b`` and ``a - alpha b``."""
+
+    def rule(b: Builder, args: list[Any], keywords: dict[str, Any]) -> int:
+        alpha = keywords.get("alpha", 1)
+        second = args[1] if alpha == 1 else b.add("mul", args[1], b.constant(alpha))
+        return b.add(op, args[0], second)
+
+    return rule
+
+
+def _rsub(b: Builder, args: list[Any], keywords: dict[str, Any]) -> int:
+    return _scaled("sub")(b, [args[1], args[0]], keywords)
+
+
+def _clamp(b: Builder, args: list[Any], keywords: dict[str, Any]) -> int:
+    low = args[1] if len(args) > 1 else keywords.get("min")
+    high = args[2] if len(args) > 2 else keywords.get("max")
+    result = args[0]
+    for op, bound in (("maximum", low), ("minimum", high)):
+        if bound is not None:
+            result = b.add(op, result, b.constant(bound) if isinstance(bound, float) else bound)
+    return int(result)
+
+
+def _power(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    base, exponent = args[0], b.nodes[args[1]]
+    if exponent.op != "const" or exponent.args[0] not in (0.0, 1.0, 2.0, 3.0):
+        raise Unfusable("its step raises to a power other than 0, 1, 2 or 3")
+    result = base if exponent.args[0] else b.constant(1.0)
+    for _more in range(1, int(exponent.args[0])):
+        result = b.add("mul", result, base)
+    return int(result)
+
+
+def _sign(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    zero = b.constant(0.0)
+    return b.add("sub", b.add("gt", args[0], zero), b.add("lt", args[0], zero))
+
+
+def _to_copy(b: Builder, args: list[Any], keywords: dict[str, Any]) -> int:
+    node = b.nodes[args[0]]
+    target = keywords.get("dtype")
+    if target not in (None, torch.bool, b.dtype):
+        raise Unfusable(f"its step turns numbers into {target}")
+    if target == torch.bool:
+        return int(args[0]) if node.boolean else b.add("ne", args[0], b.constant(0.0))
+    return b.add("to_float", args[0]) if node.boolean else int(args[0])
+
+
+def _logistic(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    one = b.constant(1.0)
+    return b.add("div", one, b.add("add", one, b.add("exp", b.add("neg", args[0]))))
+
+
+def _tanh(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    # 1 - 2 / (1 + exp(2 x))
+    one, two = b.constant(1.0), b.constant(2.0)
+    double = b.add("exp", b.add("mul", two, args[0]))
+    return b.add("sub", one, b.add("div", two, b.add("add", one, double)))
+
+
+def _sigmoid_backward(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    gradient, y = args
+    return b.add("mul", gradient, b.add("mul", b.add("sub", b.constant(1.0), y), y))
+
+
+def _tanh_backward(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    gradient, y = args
+    return b.add("mul", gradient, b.add("sub", b.constant(1.0), b.add("mul", y, y)))
+
+
+def _threshold_backward(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    gradient, x, threshold = args
+    return b.add("where", b.add("le", x, threshold), b.constant(0.0), gradient)
+
+
+def _first(b: Builder, args: list[Any], _: dict[str, Any]) -> Any:
+    return args[0]
+
+
+def _filled(value: float) -> Rule:
+    return lambda b, args, _: b.constant(value)
+
+
+_RULES: dict[str, Rule] = {
+    **{op: _plain(op, 2) for op in ("mul", "div", "maximum", "minimum", *COMPARISONS)},
+    **{op: _plain(op, 1) for op in ("neg", "abs", "sqrt", "exp", "floor")},
+    "add": _scaled("add"),
+    "sub": _scaled("sub"),
+    "rsub": _rsub,
+    "logical_and": _plain("and", 2),
+    "bitwise_and": _plain("and", 2),
+    "logical_or": _plain("or", 2),
+    "bitwise_or": _plain("or", 2),
+    "logical_not": _plain("not", 1),
+    "bitwise_not": _plain("not", 1),
+    "where": _plain("where", 3),
+    "masked_fill": lambda b, args, _: b.add("where", args[1], args[2], args[0]),
+    "square": lambda b, args, _: b.add("mul", args[0], args[0]),
+    "reciprocal": lambda b, args, _: b.add("div", b.constant(1.0), args[0]),
+    "pow": _power,
+    "clamp": _clamp,
+    "clamp_min": _clamp,
+    "clamp_max": lambda b, args, _: b.add("minimum", args[0], args[1]),
+    "relu": lambda b, args, _: b.add("maximum", args[0], b.constant(0.0)),
+    "sign": _sign,
+    "sgn": _sign,
+    "sigmoid": _logistic,
+    "tanh": _tanh,
+    "sigmoid_backward": _sigmoid_backward,
+    "tanh_backward": _tanh_backward,
+    "threshold_backward": _threshold_backward,
+    "_to_copy": _to_copy,
+    **{name: _first for name in ("detach", "alias", "clone", "view", "expand", "positive")},
+    **{name: _filled(0.0) for name in ("zeros_like", "new_zeros", "zeros")},
+    **{name: _filled(1.0) for name in ("ones_like", "new_ones", "ones")},
+    **{name: lambda b, args, _: args[1] for name in ("full_like", "full", "fill")},
+    "new_full": lambda b, args, _: args[2],
+    "scalar_tensor": _first,
+}
