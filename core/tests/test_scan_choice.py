@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,7 +55,7 @@ def picky(monkeypatch: pytest.MonkeyPatch) -> Backend:
         return None if case.spike_mask_TBN is None else "it has no spike mask"
 
     reference = next(backend for backend in BACKENDS if backend.name == "reference")
-    fast = Backend("picky", "for tests", "cpu", unsupported, reference.run)
+    fast = Backend("picky", "for tests", "cpu", True, reference.here, unsupported, reference.run)
     monkeypatch.setattr(dispatch, "BACKENDS", (fast, reference))
     return fast
 
@@ -64,6 +65,18 @@ def test_auto_takes_the_first_that_supports_the_case(picky: Backend) -> None:
     assert choose(Case(neuron, current)) is picky
     assert choose(Case(neuron, current, spike_mask_TBN=current)).name == "reference"
     assert choose(Case(neuron, current.to("meta"))).name == "reference"
+
+
+def test_auto_takes_no_backend_that_was_never_tested_on_its_device(
+    picky: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    untested = replace(picky, verified=False)
+    monkeypatch.setattr(dispatch, "BACKENDS", (untested, dispatch.BACKENDS[1]))
+    monkeypatch.setattr(dispatch, "_said", set())
+    case = Case(LIF(3), torch.ones(2, 1, 3))
+    assert choose(case).name == "reference"
+    assert "picky: never run on such a device so far, backend=picky asks for it" in caplog.text
+    assert choose(case, "picky") is untested
 
 
 def test_auto_says_once_why_it_takes_a_slower_one(

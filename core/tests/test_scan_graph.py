@@ -183,7 +183,7 @@ def test_cases_that_are_refused_by_name(caplog: pytest.LogCaptureFixture) -> Non
             {"spike_mask_TBN": torch.ones(2, 1, 4, requires_grad=True)},
             "no gradient of the spike mask",
         ),
-        (LIF(4).double(), {}, "a parameter is torch.float64"),
+        (LIF(4).double(), {}, "tau_mem is torch.float64"),
         (LIF(4).half(), {"current_TBN": current.half()}, "float32 and float64, not torch.float16"),
         (LIF(4), {"recurrent_weight": torch.eye(4).double()}, "weight is torch.float64"),
     ]

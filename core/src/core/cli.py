@@ -216,7 +216,27 @@ def _data() -> Iterable[str]:
 def _backends() -> Iterable[str]:
     from core.scan import BACKENDS
 
-    return [f"{backend.name}: {backend.note}" for backend in BACKENDS]
+    chosen = os.environ.get("SNN_BACKEND", "auto")
+    yield f"{chosen} ({'from SNN_BACKEND' if 'SNN_BACKEND' in os.environ else 'the default'})"
+    for backend in BACKENDS:
+        yield f"{backend.name}: {backend.note}"
+        auto = "" if backend.verified else "; auto does not take it"
+        yield f"{backend.name} here: {backend.here()}{auto}"
+    yield f"fused: {', '.join(_fused())}; the other cases: see core/README.md"
+
+
+def _fused() -> Iterable[str]:
+    """Names of the neurons whose step has a kernel."""
+    import torch
+
+    from core import neurons
+    from core.scan.fused import not_fused
+
+    kinds = [getattr(neurons, name) for name in neurons.__all__]
+    for kind in kinds:
+        known = isinstance(kind, type) and issubclass(kind, neurons.Neuron)
+        if known and kind is not neurons.Neuron and not_fused(kind(1), torch.float32) is None:
+            yield kind.__name__
 
 
 def _papers() -> Iterable[str]:

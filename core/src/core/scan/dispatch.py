@@ -47,6 +47,8 @@ class Backend:
         name: What ``backend=`` and ``SNN_BACKEND`` call it.
         note: One line for ``core doctor``.
         device: The only type of device whose tensors it takes; None for any.
+        verified: Whether its contract was tested on its device; ``auto`` takes no other.
+        here: What this machine offers it, one line for ``core doctor``.
         unsupported: Why it cannot take a case on its device, or None when it can.
         run: Runs a case from a state: the output ``[T, B, N]`` and the state after the last step.
     """
@@ -54,6 +56,8 @@ class Backend:
     name: str
     note: str
     device: str | None
+    verified: bool
+    here: Callable[[], str]
     unsupported: Callable[[Case], str | None]
     run: Callable[[Case, Any], tuple[Tensor, Any]]
 
@@ -65,12 +69,14 @@ class Backend:
         return self.unsupported(case)
 
 
-#: Fastest first: ``auto`` takes the first that supports the case.
+#: Fastest first: ``auto`` takes the first verified one that supports the case.
 BACKENDS: tuple[Backend, ...] = (
     Backend(
         "gpu",
         "one Triton kernel per direction, printed from the neuron's step; not yet run on a GPU",
         "cuda",
+        False,
+        gpu.here,
         gpu.unsupported,
         gpu.run,
     ),
@@ -78,6 +84,8 @@ BACKENDS: tuple[Backend, ...] = (
         "cpu",
         "one kernel per direction, printed from the neuron's step; CPU, float32 and float64",
         "cpu",
+        True,
+        cpu.here,
         cpu.unsupported,
         cpu.run,
     ),
@@ -85,6 +93,8 @@ BACKENDS: tuple[Backend, ...] = (
         "reference",
         "eager loop with autograd, any neuron, any device; the definition of truth",
         None,
+        True,
+        reference.here,
         reference.unsupported,
         reference.run,
     ),
@@ -125,8 +135,10 @@ def _fastest(case: Case) -> Backend:
     reasons = []
     for candidate in BACKENDS:
         reason = candidate.refuses(case)
-        if reason is None:
+        if reason is None and candidate.verified:
             break
+        if reason is None:
+            reason = f"never run on such a device so far, backend={candidate.name} asks for it"
         if candidate.device == case.current_TBN.device.type:
             reasons.append(f"{candidate.name}: {reason}")
     if reasons:

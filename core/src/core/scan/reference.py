@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from core.scan.dispatch import Case
 
 
+def here() -> str:
+    """What this machine offers it."""
+    return "everywhere"
+
+
 def unsupported(case: Case) -> str | None:
     """Why this backend cannot take the case; the reference takes every case."""
     return None

@@ -1,0 +1,69 @@
+"""What the fused backends share: which cases they take, and a case as stacked tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from core.neurons.base import Neuron
+from core.scan.graph import StepGraph, Unfusable
+from core.scan.trace import graph_of
+
+if TYPE_CHECKING:
+    from core.scan.dispatch import Case
+
+Apply = Callable[..., tuple[Tensor, Tensor]]
+"""``(current, coefficients [c, N], state [s, B, N], weight, mask, graph) -> output, state``."""
+
+
+def refusal(case: Case) -> str | None:
+    """Why no kernel takes the case, or None."""
+    current = case.current_TBN
+    tensors = {"recurrent weight": case.recurrent_weight, "spike mask": case.spike_mask_TBN}
+    tensors |= case.neuron.state_dict(keep_vars=True)
+    for what, tensor in tensors.items():
+        if tensor is None or not tensor.is_floating_point():
+            continue
+        if (tensor.dtype, tensor.device) != (current.dtype, current.device):
+            return (
+                f"{what} is {tensor.dtype} on {tensor.device}, "
+                f"the current {current.dtype} on {current.device}"
+            )
+    if current.dtype not in (torch.float32, torch.float64):
+        return f"it computes in float32 and float64, not {current.dtype}"
+    if case.pathways:
+        return f"it has no further recurrent pathway ({', '.join(case.pathways)})"
+    if case.spike_mask_TBN is not None and case.spike_mask_TBN.requires_grad:
+        return "it gives no gradient of the spike mask"
+    return not_fused(case.neuron, current.dtype, recurrent=case.recurrent_weight is not None)
+
+
+def not_fused(neuron: Neuron, dtype: torch.dtype, *, recurrent: bool = False) -> str | None:
+    """Why the neuron's step has no kernel, or None."""
+    try:
+        graph = graph_of(neuron, dtype, masked=False)
+    except Unfusable as error:
+        return str(error)
+    if recurrent and graph.forward[0] != graph.forward[-1]:
+        return "its output is not the spike that its state keeps"
+    return None
+
+
+def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any]:
+    """Run a case that :func:`refusal` lets pass. See :func:`core.scan.scan`."""
+    current, neuron = case.current_TBN, case.neuron
+    graph: StepGraph = graph_of(neuron, current.dtype, masked=case.spike_mask_TBN is not None)
+    batch, neurons = current.shape[1:]
+    coefficients = torch.stack([c.expand(neurons) for c in neuron.coefficients()])
+    before = torch.stack([s.expand(batch, neurons) for s in state])
+    if batch == 0:
+        # Nothing to run, and yet part of the graph.
+        output, after = current + coefficients.sum(), before
+    else:
+        output, after = apply(
+            current, coefficients, before, case.recurrent_weight, case.spike_mask_TBN, graph
+        )
+    return output, neuron.State(*after.unbind(0))
