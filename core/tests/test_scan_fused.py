@@ -15,7 +15,7 @@ from torch.func import functional_call
 from core.neurons import BRF, LIF, AdLIF
 from core.scan import scan
 from core.scan.cpu import function
-from core.scan.cpu.kernels import Variant
+from core.scan.cpu.kernel import Variant
 
 from .scan_cases import DRIVE, NEURONS, SMOOTH, Run, assert_same, current_for
 

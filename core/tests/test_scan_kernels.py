@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,15 +75,44 @@ def test_without_a_folder_to_write_kernels_still_run(
     assert caplog.messages[-1].endswith(", not kept")
 
 
-def test_a_failing_job_is_an_error_of_the_caller() -> None:
-    def fail() -> None:
-        raise RuntimeError("no")
+COUNT = """
+define void @count(ptr %slots) {
+  %old = atomicrmw add ptr %slots, i64 1 monotonic
+  ret void
+}
+"""
 
-    done: list[int] = []
-    for jobs in ([fail, lambda: done.append(1)], [lambda: done.append(1), fail]):
-        with pytest.raises(RuntimeError, match="no"):
-            workers.run(jobs)
-    assert done == [1, 1]
+
+@pytest.mark.parametrize("team", ["PyTorch's threads", "own threads"])
+def test_a_kernel_runs_in_as_many_threads_as_asked(
+    team: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if team == "own threads":
+        monkeypatch.setattr(workers, "openmp", lambda: None)
+    kernel = machine.function("count", COUNT, "a kernel")
+    for threads in (1, 3, 2, 5):
+        slots = (ctypes.c_int64 * 1)(0)
+        workers.run(kernel, slots, threads)
+        assert slots[0] == threads
+
+
+def test_threads_of_pytorch_are_found_on_linux() -> None:
+    if sys.platform != "linux":
+        pytest.skip("only looked for on Linux")
+    assert workers.openmp() is not None
+
+
+def test_results_are_equal_without_the_threads_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    neuron, current = BRF(64), 60.0 * torch.rand(100, 32, 64)
+    expected, _ = scan(neuron, current, backend="cpu")
+    monkeypatch.setattr(workers, "openmp", lambda: None)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert torch.equal(scan(neuron, current, backend="cpu")[0], expected)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_tasks_do_not_depend_on_threads_and_cover_everything() -> None:

@@ -1,8 +1,8 @@
-"""What the fused backends share: which cases they take, and a case as stacked tensors."""
+"""What the fused backends share: which cases they take, and a case as plain tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,8 +15,8 @@ from core.scan.trace import graph_of
 if TYPE_CHECKING:
     from core.scan.dispatch import Case
 
-Apply = Callable[..., tuple[Tensor, Tensor]]
-"""``(current, coefficients [c, N], state [s, B, N], weight, mask, graph) -> output, state``."""
+Apply = Callable[..., Sequence[Tensor]]
+"""``(graph, current, weight, mask, [coefficient_N, ...], [state_BN, ...]) -> output, *state``."""
 
 
 def refusal(case: Case) -> str | None:
@@ -57,13 +57,15 @@ def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any]:
     current, neuron = case.current_TBN, case.neuron
     graph: StepGraph = graph_of(neuron, current.dtype, masked=case.spike_mask_TBN is not None)
     batch, neurons = current.shape[1:]
-    coefficients = torch.stack([c.expand(neurons) for c in neuron.coefficients()])
-    before = torch.stack([s.expand(batch, neurons) for s in state])
+    coefficients = [
+        c if c.shape == (neurons,) else c.expand(neurons) for c in neuron.coefficients()
+    ]
+    before = [s.expand(batch, neurons) for s in state]
     if batch == 0:
         # Nothing to run, and yet part of the graph.
-        output, after = current + coefficients.sum(), before
-    else:
-        output, after = apply(
-            current, coefficients, before, case.recurrent_weight, case.spike_mask_TBN, graph
-        )
-    return output, neuron.State(*after.unbind(0))
+        zero = sum(c.sum() for c in coefficients)
+        return current + zero, neuron.State(*before)
+    output, *after = apply(
+        graph, current, case.recurrent_weight, case.spike_mask_TBN, coefficients, before
+    )
+    return output, neuron.State(*after)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 #: Operations of a graph: name -> what it computes, on Python numbers. Those of COMPARISONS and
@@ -84,6 +85,14 @@ class StepGraph:
     masked: bool
     forward: tuple[int, ...]
     backward: tuple[int, ...]
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.nodes, self.forward, self.backward))
+
+    def __hash__(self) -> int:
+        # A graph is the key of its kernels, looked up at every call: hashing it anew costs more.
+        return self._hash
 
     def needed(self, outputs: Iterable[int]) -> list[int]:
         """The nodes that ``outputs`` depend on, themselves included, in order of computation."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from core.scan import fused
 from core.scan.cpu.function import Scan
 from core.scan.cpu.machine import cache_folder, this_machine
+from core.scan.graph import StepGraph
 
 if TYPE_CHECKING:
     from core.scan.dispatch import Case
@@ -29,4 +30,15 @@ def unsupported(case: Case) -> str | None:
 def run(case: Case, state: Any) -> tuple[Tensor, Any]:
     """Run the sequence in one kernel. See :func:`core.scan.scan`."""
     name = type(case.neuron).__name__
-    return fused.run(case, state, lambda *inputs: Scan.apply(*inputs, name))
+
+    def apply(
+        graph: StepGraph,
+        current: Tensor,
+        weight: Tensor | None,
+        mask: Tensor | None,
+        coefficients: list[Tensor],
+        before: list[Tensor],
+    ) -> Any:
+        return Scan.apply(graph, name, current, weight, mask, *coefficients, *before)
+
+    return fused.run(case, state, apply)

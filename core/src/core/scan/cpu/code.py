@@ -43,7 +43,6 @@ class Code:
 
     def finish(self) -> str:
         """The text of the module, once everything is written."""
-        self.builder.fence("seq_cst")  # streamed stores reach memory before the caller goes on
         self.builder.ret_void()
         self.entry.branch(self._start)
         return str(self.module)

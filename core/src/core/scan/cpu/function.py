@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import torch
@@ -12,8 +13,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from core.buffers import empty
-from core.scan.cpu import kernels, recurrence, workers
+from core.scan.cpu import recurrence, workers
+from core.scan.cpu.backward import backward_text
+from core.scan.cpu.forward import forward_text
 from core.scan.cpu.geometry import Geometry, backward_scratch, forward_scratch, plan
+from core.scan.cpu.kernel import BACKWARD, FORWARD, Variant
 from core.scan.cpu.machine import Function, denormals, function, this_machine
 from core.scan.graph import StepGraph
 
@@ -24,8 +28,8 @@ DENSE = 0.2
 
 
 @cache
-def _kernel(direction: str, variant: kernels.Variant, name: str) -> Function:
-    text = kernels.forward_text if direction == "forward" else kernels.backward_text
+def _kernel(direction: str, variant: Variant, name: str) -> Function:
+    text = forward_text if direction == "forward" else backward_text
     what = f"CPU kernel of {name} ({direction}, {'float64' if variant.double else 'float32'}"
     what += ", recurrent)" if variant.recurrent else ")"
     return function(direction, text(variant, this_machine()), what)
@@ -57,10 +61,28 @@ def _address(tensor: Tensor | None) -> int:
 
 
 @dataclass(frozen=True)
+class _Wants:
+    """Whose gradients are wanted."""
+
+    current: bool
+    weight: bool
+    coefficients: tuple[bool, ...]
+    state: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, needed: tuple[bool, ...], graph: StepGraph) -> _Wants:
+        """From autograd's flags of all inputs of :class:`Scan`."""
+        _, _, current, weight, _, *rest = needed
+        return cls(
+            current, weight, tuple(rest[: graph.coefficients]), tuple(rest[graph.coefficients :])
+        )
+
+
+@dataclass(frozen=True)
 class _Launch:
     """What both directions of one scan share."""
 
-    variant: kernels.Variant
+    variant: Variant
     name: str
     shape: torch.Size
     dtype: torch.dtype
@@ -88,51 +110,57 @@ class _Launch:
         for name, array in arrays.items():
             sequence = name in ("x", "mask", "go", "gx")
             slots |= _sequence(name, array) if sequence else {name: _address(array)}
-        names = kernels.FORWARD if direction == "forward" else kernels.BACKWARD
-        written = arrays["output" if direction == "forward" else "gx"]
-        variant = replace(self.variant, stream=self._streams(written))
+        forward = direction == "forward"
+        names = FORWARD if forward else BACKWARD
+        stream = self._streams(arrays["output" if forward else "gx"])
+        # Backwards, a recurrent layer reads what it wrote.
+        variant = replace(self.variant, stream=stream and (forward or not self.variant.recurrent))
         kernel = _kernel(direction, variant, self.name)
-        counter = ctypes.c_int64(0)
-        slots["counter"] = ctypes.addressof(counter)
         work = self.shape.numel() // workers.ELEMENTS_PER_THREAD
         threads = max(1, min(torch.get_num_threads(), plan.tasks, work))
-        own = [
-            (torch.empty(scratch, dtype=self.dtype), torch.empty(neurons, dtype=torch.int32))
-            for _ in range(threads)
-        ]
-        jobs = []
-        for memory, indices in own:
-            slots |= {"scratch": memory.data_ptr(), "indices": indices.data_ptr()}
-            jobs.append(partial(kernel, (ctypes.c_int64 * len(names))(*[slots[n] for n in names])))
-        workers.run(jobs)
+        memory = empty((threads, scratch), self.dtype)
+        indices = torch.empty(threads, neurons, dtype=torch.int32)
+        counters = (ctypes.c_int64 * 2)(0, 0)
+        slots |= {"counters": ctypes.addressof(counters), "scratch_size": scratch}
+        slots |= {"scratch": memory.data_ptr(), "indices": indices.data_ptr()}
+        workers.run(kernel, (ctypes.c_int64 * len(names))(*[slots[n] for n in names]), threads)
 
     def _streams(self, written: Tensor | None) -> bool:
         """Whether a kernel should write a sequence past the caches."""
-        if written is None or self.variant.recurrent or not written.is_contiguous():
-            return False  # a recurrent layer reads back what it wrote
+        if written is None or not written.is_contiguous():
+            return False
         row = self.shape[2] * self.dtype.itemsize
         aligned = (written.data_ptr() | row) % this_machine().vector_bytes == 0
         return aligned and self.shape.numel() * self.dtype.itemsize >= LARGE
 
 
-class Scan(torch.autograd.Function):
-    """Current ``[T, B, N]``, coefficients ``[c, N]``, state ``[s, B, N]`` -> output, state.
+def _stacked(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    stacked = empty((len(tensors), *tensors[0].shape), dtype)
+    for place, tensor in zip(stacked, tensors, strict=True):
+        place.copy_(tensor)
+    return stacked
 
-    With a recurrent weight and a spike mask, or None. ``B`` is at least one. Gradients of gradients
-    are not available.
+
+def _wanted(parts: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
+    return [part if keep else None for part, keep in zip(parts, wanted, strict=True)]
+
+
+class Scan(torch.autograd.Function):
+    """Current, weight, mask, coefficients ``[N]`` and state ``[B, N]`` -> output, then final state.
+
+    ``B`` is at least one; weight and mask may be None. Gradients of gradients are not available.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
-        current: Tensor,
-        coefficients: Tensor,
-        state: Tensor,
-        weight: Tensor | None,
-        mask: Tensor | None,
         graph: StepGraph,
         name: str,
-    ) -> tuple[Tensor, Tensor]:
+        current: Tensor,
+        weight: Tensor | None,
+        mask: Tensor | None,
+        *rest: Tensor,
+    ) -> tuple[Tensor, ...]:
         """Run all steps."""
         steps, batch, neurons = current.shape
         dtype, recurrent = current.dtype, weight is not None
@@ -143,10 +171,12 @@ class Scan(torch.autograd.Function):
             lanes=this_machine().vector_bytes // dtype.itemsize,
             real=dtype.itemsize,
         )
+        ctx.wants = _Wants.of(ctx.needs_input_grad, graph)
         double = dtype == torch.float64
-        variant = kernels.Variant(graph, double, recurrent, parameters=ctx.needs_input_grad[1])
+        variant = Variant(graph, double, recurrent, parameters=any(ctx.wants.coefficients))
         ctx.launch = _Launch(variant, name, current.shape, dtype, geometry)
-        state = state.contiguous()
+        coefficients = _stacked(rest[: graph.coefficients], dtype)
+        state = _stacked(rest[graph.coefficients :], dtype)
         mask = None if mask is None else _readable(mask)
         # A view is not saved: changes in place of what it shows would go unnoticed.
         readable = _readable(current)
@@ -159,7 +189,7 @@ class Scan(torch.autograd.Function):
         kept = None
         if any(ctx.needs_input_grad):
             kept = empty((geometry.segments, graph.states, batch, neurons), dtype)
-        output, final = empty((steps, batch, neurons), dtype), torch.empty_like(state)
+        output, final = empty((steps, batch, neurons), dtype), empty(tuple(state.shape), dtype)
         spikes = torch.zeros(geometry.tasks, dtype=torch.int64)
         ctx.launch.run(
             "forward",
@@ -171,47 +201,50 @@ class Scan(torch.autograd.Function):
             {"weight_row": geometry.padded},
             forward_scratch(geometry, graph.states),
         )
-        dense = int(spikes.sum()) > DENSE * output.numel()
+        dense = recurrent and int(spikes.sum()) > DENSE * output.numel()
         # The output is needed only where the weight's gradient is one large product with it.
         ctx.save_for_backward(
-            current, coefficients, state, weight, mask, rows, kept, output if dense else None
+            current, coefficients, state[0], weight, mask, rows, kept, output if dense else None
         )
         ctx.set_materialize_grads(False)
-        return output, final
+        return (output, *final)
 
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, go: Tensor | None, final_gradient: Tensor | None
+        ctx: Any, go: Tensor | None, *final_gradients: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """Run all steps backwards."""
-        current, coefficients, state, weight, mask, rows, kept, output = ctx.saved_tensors
+        current, coefficients, spike, weight, mask, rows, kept, output = ctx.saved_tensors
         launch: _Launch = ctx.launch
+        wants: _Wants = ctx.wants
         geometry, graph, dtype = launch.geometry, launch.variant.graph, launch.dtype
         _, batch, neurons = launch.shape
-        wants_current, wants_coefficients, wants_state, wants_weight, *_ = ctx.needs_input_grad
         if go is None:
             go = torch.zeros(1, 1, 1, dtype=dtype).expand(launch.shape)
-        if final_gradient is None:
-            final_gradient = torch.zeros_like(state)
-        if wants_current or weight is not None:
-            gx = empty(launch.shape, dtype)
+        final_gradient = None
+        if any(gradient is not None for gradient in final_gradients):
+            zero = torch.zeros(1, 1, dtype=dtype).expand(batch, neurons)
+            given = [zero if gradient is None else gradient for gradient in final_gradients]
+            final_gradient = _stacked(given, dtype)
+        if wants.current or weight is not None:
+            gx = empty(tuple(launch.shape), dtype)
         else:  # every step overwrites the one before
             gx = torch.empty(1, batch, neurons, dtype=dtype).expand(launch.shape)
-        state_gradient = torch.empty_like(state)
+        state_gradient = empty((graph.states, batch, neurons), dtype)
         blocks = torch.empty(geometry.row_blocks, graph.coefficients, neurons, dtype=dtype)
         packed, sums, panels, product_row = None, None, 0, 0
         if weight is not None:
             packed = recurrence.packed(weight, this_machine())
             panels, product_row = packed.shape[0], packed.shape[0] * packed.shape[2]
-            if wants_weight and output is None:
+            if wants.weight and output is None:
                 sums = empty((geometry.tasks, neurons, geometry.padded), dtype).zero_()
         launch.run(
             "backward",
             {
                 **{"x": _readable(current), "mask": mask, "coefficients": coefficients},
                 **{"kept": kept, "weight": rows, "packed": packed, "weight_gradient": sums},
-                **{"go": _readable(go), "final_gradient": final_gradient.contiguous()},
+                **{"go": _readable(go), "final_gradient": final_gradient},
                 **{"gx": gx, "state_gradient": state_gradient, "coefficient_gradient": blocks},
             },
             {"weight_row": geometry.padded, "panels": panels, "product_row": product_row},
@@ -220,15 +253,24 @@ class Scan(torch.autograd.Function):
         weight_gradient = None
         if sums is not None:
             weight_gradient = sums.sum(0)[:, :neurons].t()
-        elif weight is not None and wants_weight:
+        elif weight is not None and wants.weight:
             first, later = gx[0], gx[1:].flatten(0, 1)
-            weight_gradient = later.t() @ output[:-1].flatten(0, 1) + first.t() @ state[0]
-        if weight is not None and wants_state:
+            weight_gradient = later.t() @ output[:-1].flatten(0, 1) + first.t() @ spike
+        if weight is not None and wants.state[0]:
             state_gradient[0] += gx[0] @ weight  # the initial spike feeds the first step
+        parts = blocks.sum(0) if any(wants.coefficients) else blocks[0]
         return (
-            gx if wants_current else None,
-            blocks.sum(0) if wants_coefficients else None,
-            state_gradient if wants_state else None,
+            None,
+            None,
+            gx if wants.current else None,
             weight_gradient,
-            *(None,) * 3,
+            None,
+            *[
+                part if wanted else None
+                for part, wanted in zip(parts, wants.coefficients, strict=True)
+            ],
+            *[
+                part if wanted else None
+                for part, wanted in zip(state_gradient, wants.state, strict=True)
+            ],
         )

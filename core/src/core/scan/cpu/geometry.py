@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Elements of a feed-forward task: long runs of memory, and states that stay in cache.
-TILE = 2048
+TILE = 1024
 #: Scratch bytes of the states of a segment, of which the nearest large cache holds a few.
-SEGMENT_BYTES = 768 << 10
+SEGMENT_BYTES = 384 << 10
 LONGEST_SEGMENT = 64
 #: Rows of the product's result beyond the task's, see recurrence.multiply.
 SPARE_ROWS = 8
@@ -46,8 +46,8 @@ def plan(
 ) -> Geometry:
     """Cut ``[steps, batch, neurons]`` into tasks."""
     if recurrent:
-        # A product of few rows at a time reads the weight too often; few tasks leave cores idle.
-        columns, rows = neurons, 8 if batch <= 32 else 16 if batch <= 128 else 32
+        # More rows read the weight less often, and their states leave the nearest cache.
+        columns, rows = neurons, 8 if batch <= 64 else 16
     else:
         columns = min(neurons, TILE)
         rows = max(1, TILE // columns)

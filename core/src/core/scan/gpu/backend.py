@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.scan import fused
 from core.scan.gpu.function import Scan
+from core.scan.graph import StepGraph
 
 if TYPE_CHECKING:
     from core.scan.dispatch import Case
@@ -50,4 +51,17 @@ def not_taken(case: Case) -> str | None:
 
 def run(case: Case, state: Any) -> tuple[Tensor, Any]:
     """Run the sequence in one kernel. See :func:`core.scan.scan`."""
-    return fused.run(case, state, Scan.apply)
+
+    def apply(
+        graph: StepGraph,
+        current: Tensor,
+        weight: Tensor | None,
+        mask: Tensor | None,
+        coefficients: list[Tensor],
+        before: list[Tensor],
+    ) -> Any:
+        stacked = torch.stack(coefficients), torch.stack(before)
+        output, after = Scan.apply(current, *stacked, weight, mask, graph)
+        return output, *after
+
+    return fused.run(case, state, apply)

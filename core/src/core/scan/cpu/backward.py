@@ -1,0 +1,173 @@
+"""The backward kernel: segment by segment, forwards again and then backwards."""
+
+from __future__ import annotations
+
+from core.scan.cpu import recurrence
+from core.scan.cpu.code import I64, Value
+from core.scan.cpu.kernel import AHEAD, BACKWARD, Kernel, Variant
+from core.scan.cpu.machine import Machine
+
+
+def backward_text(variant: Variant, machine: Machine) -> str:
+    """LLVM code of the backward kernel, called ``backward``."""
+    return _Backward("backward", BACKWARD, variant, machine).text()
+
+
+class _Backward(Kernel):
+    """Backwards through all steps.
+
+    Scratch memory, in rows of ``padded`` reals: gradients of coefficients ``[coefficients]`` and of
+    the state ``[rows, states]``, states before the steps of a segment ``[segment, rows, states]``,
+    total currents ``[segment, rows]``; then the product, ``[rows + a tile's, product_row]`` reals.
+    """
+
+    def text(self) -> str:
+        code = self.code
+        with self.tasks():
+            self.arrange()
+            code.clear(self.sums, code.product(self.graph.coefficients, code.slot("padded")))
+            with code.loop(0, self.rows) as r:
+                for f in range(self.states):
+                    self.start_gradient(r, f)
+            if self.variant.recurrent:
+                code.clear(self.product, code.product(self.rows, code.slot("product_row")))
+            with code.loop(0, code.slot("segments")) as passed:
+                segment = code.builder.sub(code.sum(code.slot("segments"), -1), passed)
+                start = code.product(segment, code.slot("segment"))
+                stop = code.smaller(code.sum(start, code.slot("segment")), code.slot("T"))
+                self.replay(segment, start, stop)
+                with code.loop(start, stop) as i:
+                    t = code.builder.sub(code.sum(start, stop, -1), i)
+                    self.retreat(t, code.builder.sub(t, start))
+            self.finish_task()
+        return code.finish()
+
+    def start_gradient(self, r: Value, field: int) -> None:
+        """Gradient of the state after the last step; zero where there is none."""
+        code, target = self.code, self.carried(r, field)
+        given = code.builder.icmp_signed("!=", code.slot("final_gradient"), I64(0))
+        with code.builder.if_else(given) as (then, otherwise):
+            with then:
+                source = self.stacked("final_gradient", field, r)
+                code.copy_row(source, target, self.width, masked_source=True)
+            with otherwise:
+                code.clear(target, code.slot("padded"))
+
+    def arrange(self) -> None:
+        """Where everything lies in scratch memory."""
+        code, padded = self.code, self.code.slot("padded")
+        rows = code.slot("rows")
+        self.sums = self.scratch
+        self.gradients = code.at(self.sums, code.product(self.graph.coefficients, padded))
+        self.before = code.at(self.gradients, code.product(rows, self.states, padded))
+        size = code.product(code.slot("segment"), rows, self.states, padded)
+        self.totals = code.at(self.before, size)
+        self.product = code.at(self.totals, code.product(code.slot("segment"), rows, padded))
+
+    def carried(self, r: Value, field: int) -> Value:
+        """Gradient of a field of the state of row ``r``."""
+        code = self.code
+        row = code.sum(code.product(r, self.states), field)
+        return code.at(self.gradients, code.product(row, code.slot("padded")))
+
+    def row_before(self, k: Value, r: Value) -> list[Value]:
+        """State of row ``r`` before step ``k`` of the segment."""
+        code = self.code
+        row = code.product(code.sum(code.product(k, code.slot("rows")), r), self.states)
+        return [
+            code.at(self.before, code.product(code.sum(row, f), code.slot("padded")))
+            for f in range(self.states)
+        ]
+
+    def total(self, k: Value, r: Value) -> Value:
+        """Total current of row ``r`` in step ``k`` of the segment."""
+        code = self.code
+        row = code.sum(code.product(k, code.slot("rows")), r)
+        return code.at(self.totals, code.product(row, code.slot("padded")))
+
+    def replay(self, segment: Value, start: Value, stop: Value) -> None:
+        """Run a segment forwards again; the state after its last step is not needed."""
+        code = self.code
+        with code.loop(0, self.rows) as r:
+            for f, row in enumerate(self.row_before(I64(0), r)):
+                code.copy_row(self.kept(segment, f, r), row, self.width, masked_source=True)
+        last = code.builder.sub(code.sum(stop, -1), start)
+        with code.loop(0, last) as k, code.loop(0, self.rows) as r:
+            self.advance(
+                code.sum(start, k), r, self.row_before(k, r), self.row_before(code.sum(k, 1), r),
+                self.total(k, r), None,
+            )  # fmt: skip
+        if self.variant.recurrent:
+            with code.loop(0, self.rows) as r:
+                spikes = self.row_before(last, r)[0]
+                self.gather(code.sum(stop, -1), r, spikes, self.total(last, r))
+
+    def retreat(self, t: Value, k: Value) -> None:
+        """One step backwards, for all rows of the task."""
+        code = self.code
+        if self.variant.recurrent:
+            with code.when(code.builder.icmp_signed("<", code.sum(t, 1), code.slot("T"))):
+                recurrence.multiply(
+                    code, self.sequence("gx", code.sum(t, 1), I64(0)), code.slot("gx_b"),
+                    self.rows, code.slot("N"), code.array("packed"), code.slot("panels"),
+                    self.product, code.slot("product_row"),
+                )  # fmt: skip
+        with code.loop(0, self.rows) as r:
+            before = self.row_before(k, r)
+            self.retreat_row(t, k, r, before)
+            if self.variant.recurrent:
+                wanted = code.builder.icmp_signed("!=", code.slot("weight_gradient"), I64(0))
+                with code.when(wanted):
+                    self.add_weight_gradient(t, r, before[0])
+
+    def retreat_row(self, t: Value, k: Value, r: Value, before: list[Value]) -> None:
+        code, graph = self.code, self.graph
+        carried = [self.carried(r, f) for f in range(self.states)]
+
+        def one(i: Value, mask: Value | None) -> None:
+            inputs = self.inputs(t, r, i, mask, before, self.total(k, r))
+            inputs |= {f"gs{f}": code.load(code.at(row, i)) for f, row in enumerate(carried)}
+            inputs["go"] = code.load(code.at(self.sequence("go", t, r), i), mask)
+            self.foresee("go", code.sum(t, -AHEAD), r, i)
+            if self.variant.recurrent:
+                row = code.at(self.product, code.product(r, code.slot("product_row")))
+                fed_back = code.load(code.at(row, i))
+                inputs["gs0"] = code.builder.fadd(inputs["gs0"], fed_back)
+            count = graph.coefficients if self.variant.parameters else 0
+            wanted = graph.backward[:count] + graph.backward[graph.coefficients :]
+            results = graph.evaluate(wanted, inputs, self.table)
+            for place, value in enumerate(results[:count]):
+                address = code.at(self.sums, code.product(place, code.slot("padded")), i)
+                code.store(code.builder.fadd(code.load(address), value), address)
+            for row, value in zip(carried, results[count:-1], strict=True):
+                code.store(value, code.at(row, i))
+            target = code.at(self.sequence("gx", t, r), i)
+            code.store(results[-1], target, mask, stream=self.variant.stream)
+
+        code.across(self.width, one)
+
+    def add_weight_gradient(self, t: Value, r: Value, spikes: Value) -> None:
+        code = self.code
+        count = recurrence.list_spikes(code, spikes, self.width, self.indices)
+        size = code.product(self.task, code.slot("N"), code.slot("weight_row"))
+        recurrence.add_outer(
+            code, spikes, self.indices, count, self.sequence("gx", t, r),
+            code.at(code.array("weight_gradient"), size), code.slot("weight_row"), self.width,
+        )  # fmt: skip
+
+    def finish_task(self) -> None:
+        """Gradients of the initial state, and this task's part of the coefficients'."""
+        code = self.code
+        with code.loop(0, self.rows) as r:
+            for f in range(self.states):
+                target = self.stacked("state_gradient", f, r)
+                code.copy_row(self.carried(r, f), target, self.width, masked_source=False)
+        if not self.variant.parameters:
+            return
+        row_block = code.builder.sdiv(self.task, code.slot("column_blocks"))
+        for place in range(self.graph.coefficients):
+            source = code.at(self.sums, code.product(place, code.slot("padded")))
+            row = code.sum(code.product(row_block, self.graph.coefficients), place)
+            start = code.product(row, code.slot("N"))
+            target = code.at(code.array("coefficient_gradient"), start, self.first)
+            code.copy_row(source, target, self.width, masked_source=False)

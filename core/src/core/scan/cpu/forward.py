@@ -1,0 +1,61 @@
+"""The forward kernel: all steps, and now and then the state is kept."""
+
+from __future__ import annotations
+
+from core.scan.cpu.code import I64, Value
+from core.scan.cpu.kernel import FORWARD, Kernel, Variant
+from core.scan.cpu.machine import Machine
+
+
+def forward_text(variant: Variant, machine: Machine) -> str:
+    """LLVM code of the forward kernel, called ``forward``."""
+    return _Forward("forward", FORWARD, variant, machine).text()
+
+
+class _Forward(Kernel):
+    def text(self) -> str:
+        code = self.code
+        with self.tasks():
+            total = self.scratch
+            base = code.at(total, code.slot("padded"))
+            self.count = code.variable(I64(0))
+            with code.loop(0, self.rows) as r:
+                for f, row in enumerate(self.state(base, r)):
+                    source = self.stacked("state", f, r)
+                    code.copy_row(source, row, self.width, masked_source=True)
+            with code.loop(0, code.slot("segments")) as segment:
+                self.keep(base, segment)
+                start = code.product(segment, code.slot("segment"))
+                stop = code.smaller(code.sum(start, code.slot("segment")), code.slot("T"))
+                with code.loop(start, stop) as t, code.loop(0, self.rows) as r:
+                    state = self.state(base, r)
+                    self.advance(t, r, state, state, total, self.output(t, r))
+            with code.loop(0, self.rows) as r:
+                for f, row in enumerate(self.state(base, r)):
+                    target = self.stacked("final", f, r)
+                    code.copy_row(row, target, self.width, masked_source=False)
+            if self.variant.recurrent:
+                place = code.at(code.array("spikes"), self.task, kind=I64)
+                code.builder.store(code.read(self.count), place)
+        return code.finish()
+
+    def state(self, base: Value, r: Value) -> list[Value]:
+        code = self.code
+        start = code.product(r, self.states, code.slot("padded"))
+        return [
+            code.at(base, start, code.product(f, code.slot("padded"))) for f in range(self.states)
+        ]
+
+    def keep(self, base: Value, segment: Value) -> None:
+        code = self.code
+        wanted = code.builder.icmp_signed("!=", code.slot("kept"), I64(0))
+        with code.when(wanted), code.loop(0, self.rows) as r:
+            for f, row in enumerate(self.state(base, r)):
+                code.copy_row(row, self.kept(segment, f, r), self.width, masked_source=False)
+
+    def output(self, t: Value, r: Value) -> Value:
+        return self.stacked("output", t, r)
+
+    def counted(self, count: Value) -> None:
+        known = self.code.read(self.count)
+        self.code.builder.store(self.code.sum(known, count), self.count)

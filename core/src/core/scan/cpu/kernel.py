@@ -1,0 +1,216 @@
+"""What the two kernels of a neuron share: tasks, rows of memory, one step forwards.
+
+A kernel takes tasks until none is left: a task is a block of ``rows`` samples and ``columns``
+neurons (all of them, where the layer is recurrent) over all time steps, with its state in scratch
+memory that fits in the processor's cache. Samples do not touch each other in either direction, so
+tasks need no synchronisation, and as their size does not depend on the number of threads, neither
+do the results.
+
+The forward kernel (:mod:`core.scan.cpu.forward`) keeps the state before every ``segment``-th step.
+The backward kernel (:mod:`core.scan.cpu.backward`) goes through the segments from the last to the
+first: it runs a segment forwards again from the kept state, into scratch memory, and then backwards.
+Recomputing a step costs less than writing its states to memory and reading them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from core.scan.cpu import recurrence
+from core.scan.cpu.code import I32, I64, Code, Value
+from core.scan.cpu.machine import Machine
+from core.scan.cpu.vector import operations
+from core.scan.graph import StepGraph
+
+#: Slots that both kernels read: sizes, the geometry of tasks, and the arrays of the forward pass.
+#: ``*_t`` and ``*_b`` are strides in elements; the stride over neurons is one everywhere.
+#: ``counters`` are the next task and the next seat: every thread has a seat, and by it its own part
+#: of ``scratch`` and ``indices``.
+COMMON = (
+    *("counters", "tasks", "control", "scratch", "scratch_size", "indices"),
+    *("T", "B", "N", "segment", "segments", "rows", "columns", "column_blocks", "padded"),
+    *("x", "x_t", "x_b", "mask", "mask_t", "mask_b", "coefficients", "kept"),
+    *("weight", "weight_row"),
+)
+#: ``kept`` may be zero: nothing is kept. ``spikes`` counts, per task, what gathered rows.
+FORWARD = (*COMMON, "state", "final", "output", "spikes")
+BACKWARD = (
+    *COMMON,
+    *("go", "go_t", "go_b", "final_gradient", "gx", "gx_t", "gx_b", "state_gradient"),
+    *("coefficient_gradient", "packed", "panels", "product_row", "weight_gradient"),
+)
+
+
+AHEAD = 1
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Which kernel of a neuron.
+
+    Attributes:
+        graph: The step.
+        double: Double precision.
+        recurrent: With a recurrent weight.
+        parameters: Whether the backward kernel gives gradients of coefficients.
+        stream: Whether what it writes goes past the caches, see :meth:`Code.store`.
+    """
+
+    graph: StepGraph
+    double: bool
+    recurrent: bool
+    parameters: bool = True
+    stream: bool = False
+
+    @property
+    def real(self) -> ir.Type:
+        """LLVM's type."""
+        return ir.DoubleType() if self.double else ir.FloatType()
+
+
+class Kernel:
+    """What both kernels share: tasks, rows of scratch memory, one step forwards."""
+
+    def __init__(self, name: str, slots: tuple[str, ...], variant: Variant, machine: Machine):
+        self.variant, self.graph = variant, variant.graph
+        self.code = Code(name, slots, variant.real, machine)
+        self.table = operations(self.code)
+        self.states = self.graph.states
+
+    @contextmanager
+    def tasks(self) -> Iterator[None]:
+        """Code of one task, repeated for all; sets where the task lies."""
+        code = self.code
+        b = code.builder
+        before = self.enter()
+        seat = b.atomic_rmw(
+            "add", code.at(code.array("counters"), 1, kind=I64), I64(1), "monotonic"
+        )
+        own = code.product(seat, code.slot("scratch_size"))
+        self.scratch = code.at(code.array("scratch"), own)
+        own = code.product(seat, code.slot("N"))
+        self.indices = code.at(code.array("indices"), own, kind=I32)
+        with code.endless() as leave_if:
+            task = b.atomic_rmw("add", code.array("counters"), I64(1), "monotonic")
+            leave_if(b.icmp_signed(">=", task, code.slot("tasks")))
+            self.task = task
+            blocks = code.slot("column_blocks")
+            row_block, column_block = b.sdiv(task, blocks), b.srem(task, blocks)
+            self.first_row = code.product(row_block, code.slot("rows"))
+            self.first = code.product(column_block, code.slot("columns"))
+            rest = b.sub(code.slot("B"), self.first_row)
+            self.rows = code.smaller(code.slot("rows"), rest)
+            self.width = code.smaller(code.slot("columns"), b.sub(code.slot("N"), self.first))
+            yield
+        self.leave(before)
+
+    def enter(self) -> Value:
+        """Treat denormal numbers as the caller's thread does; returns how it was."""
+        before = self.code.variable(I32(0))
+        if self.code.machine.x86:
+            self.control("st", before)
+            self.control("ld", self.code.slot_address("control"))
+        return before
+
+    def leave(self, before: Value) -> None:
+        """Leave the thread as it was."""
+        # Streamed stores reach memory before the caller goes on.
+        self.code.builder.fence("seq_cst")
+        if self.code.machine.x86:
+            self.control("ld", before)
+
+    def control(self, direction: str, place: Value) -> None:
+        """Load or store x86's control register of floating-point arithmetic."""
+        kind = ir.FunctionType(ir.VoidType(), [ir.PointerType()])
+        function = self.code.declare(f"llvm.x86.sse.{direction}mxcsr", kind)
+        self.code.builder.call(function, [place])
+
+    def sequence(self, slot: str, t: Value, r: Value) -> Value:
+        """The row of ``[T, B, N]`` at step ``t`` and the task's row ``r``."""
+        code = self.code
+        return code.at(
+            code.array(slot),
+            code.product(t, code.slot(f"{slot}_t")),
+            code.product(code.sum(self.first_row, r), code.slot(f"{slot}_b")),
+            self.first,
+        )
+
+    def stacked(self, slot: str, field: Value | int, r: Value) -> Value:
+        """The row of ``[fields, B, N]``."""
+        code = self.code
+        row = code.sum(code.product(field, code.slot("B")), self.first_row, r)
+        return code.at(code.array(slot), code.product(row, code.slot("N")), self.first)
+
+    def kept(self, segment: Value, field: int, r: Value) -> Value:
+        """The row of a kept state, ``[segments, fields, B, N]``."""
+        return self.stacked(
+            "kept", self.code.sum(self.code.product(segment, self.states), field), r
+        )
+
+    def coefficient(self, place: int) -> Value:
+        """The row of coefficient ``place``."""
+        code = self.code
+        start = code.product(place, code.slot("N"))
+        return code.at(code.array("coefficients"), start, self.first)
+
+    def advance(
+        self, t: Value, r: Value, before: list[Value], after: list[Value], total: Value,
+        output: Value | None,
+    ) -> None:  # fmt: skip
+        """One step of one row: state ``before`` to ``after``, both in scratch memory.
+
+        With recurrence, the total current is gathered into ``total`` first.
+        """
+        code, graph = self.code, self.graph
+        if self.variant.recurrent:
+            self.gather(t, r, before[0], total)
+
+        def one(i: Value, mask: Value | None) -> None:
+            inputs = self.inputs(t, r, i, mask, before, total)
+            self.foresee("x", code.sum(t, AHEAD), r, i)
+            results = graph.evaluate(graph.forward, inputs, self.table)
+            for row, value in zip(after, results, strict=False):
+                code.store(value, code.at(row, i))
+            if output is not None:
+                code.store(results[-1], code.at(output, i), mask, stream=self.variant.stream)
+
+        code.across(self.width, one)
+
+    def inputs(
+        self, t: Value, r: Value, i: Value, mask: Value | None, before: list[Value], total: Value
+    ) -> dict[str, Value]:
+        """What a step reads, for the vector at ``i``."""
+        code = self.code
+        inputs = {
+            f"c{place}": code.load(code.at(self.coefficient(place), i), mask)
+            for place in range(self.graph.coefficients)
+        }
+        inputs |= {f"s{f}": code.load(code.at(row, i)) for f, row in enumerate(before)}
+        if self.variant.recurrent:
+            inputs["x"] = code.load(code.at(total, i))
+        else:
+            inputs["x"] = code.load(code.at(self.sequence("x", t, r), i), mask)
+        if self.graph.masked:
+            inputs["m"] = code.load(code.at(self.sequence("mask", t, r), i), mask)
+        return inputs
+
+    def foresee(self, slot: str, t: Value, r: Value, i: Value) -> None:
+        """Fetch what a later step reads of a sequence."""
+        self.code.prefetch(self.code.at(self.sequence(slot, t, r), i))
+
+    def gather(self, t: Value, r: Value, spikes: Value, total: Value) -> None:
+        """Total current of a row, from the spikes of the step before."""
+        code = self.code
+        count = recurrence.list_spikes(code, spikes, self.width, self.indices)
+        recurrence.gather(
+            code, self.sequence("x", t, r), spikes, self.indices, count,
+            code.array("weight"), code.slot("weight_row"), total, self.width,
+        )  # fmt: skip
+        self.counted(count)
+
+    def counted(self, count: Value) -> None:
+        """Told how many rows a gather read."""
