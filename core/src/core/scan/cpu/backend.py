@@ -9,7 +9,6 @@ from torch import Tensor
 from core.scan import fused
 from core.scan.cpu.function import Scan
 from core.scan.cpu.machine import cache_folder, this_machine
-from core.scan.graph import StepGraph
 
 if TYPE_CHECKING:
     from core.scan.dispatch import Case
@@ -30,15 +29,10 @@ def unsupported(case: Case) -> str | None:
 def run(case: Case, state: Any) -> tuple[Tensor, Any]:
     """Run the sequence in one kernel. See :func:`core.scan.scan`."""
     name = type(case.neuron).__name__
-
-    def apply(
-        graph: StepGraph,
-        current: Tensor,
-        weight: Tensor | None,
-        mask: Tensor | None,
-        coefficients: list[Tensor],
-        before: list[Tensor],
-    ) -> Any:
-        return Scan.apply(graph, name, current, weight, mask, *coefficients, *before)
-
-    return fused.run(case, state, apply)
+    return fused.run(
+        case,
+        state,
+        lambda graph, x, weight, mask, coefficients, before: Scan.apply(
+            graph, name, x, weight, mask, *coefficients, *before
+        ),
+    )

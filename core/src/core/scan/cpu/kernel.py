@@ -8,8 +8,8 @@ do the results.
 
 The forward kernel (:mod:`core.scan.cpu.forward`) keeps the state before every ``segment``-th step.
 The backward kernel (:mod:`core.scan.cpu.backward`) goes through the segments from the last to the
-first: it runs a segment forwards again from the kept state, into scratch memory, and then backwards.
-Recomputing a step costs less than writing its states to memory and reading them back.
+first: it runs a segment forwards again from the kept state, into scratch memory, and then
+backwards. Recomputing a step costs less than writing its states to memory and reading them back.
 """
 
 from __future__ import annotations

@@ -52,16 +52,10 @@ def not_taken(case: Case) -> str | None:
 def run(case: Case, state: Any) -> tuple[Tensor, Any]:
     """Run the sequence in one kernel. See :func:`core.scan.scan`."""
 
-    def apply(
-        graph: StepGraph,
-        current: Tensor,
-        weight: Tensor | None,
-        mask: Tensor | None,
-        coefficients: list[Tensor],
-        before: list[Tensor],
-    ) -> Any:
+    def apply(graph: StepGraph, x: Tensor, *rest: Any) -> Any:
+        weight, mask, coefficients, before = rest
         stacked = torch.stack(coefficients), torch.stack(before)
-        output, after = Scan.apply(current, *stacked, weight, mask, graph)
+        output, after = Scan.apply(x, *stacked, weight, mask, graph)
         return output, *after
 
     return fused.run(case, state, apply)
