@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from torch.func import functional_call
 
 from core.neurons import BRF, LIF, AdLIF
 from core.scan import scan
-from core.scan.cpu import function
+from core.scan.cpu import function, machine
 from core.scan.cpu.kernel import Variant
+from core.scan.cpu.machine import this_machine
 
 from .scan_cases import DRIVE, NEURONS, SMOOTH, Run, assert_same, current_for
 
@@ -78,6 +80,30 @@ def test_any_shape(
 def test_shapes_at_the_seams(shape: tuple[int, int, int], recurrent: bool) -> None:
     run = Run("AdLIF", shape, recurrent=recurrent)
     assert_same(run(FUSED), run("reference"), 2e-5)
+
+
+@pytest.mark.parametrize(("vector_bytes", "fma"), [(16, False), (32, True)])
+def test_narrower_processors(vector_bytes: int, fma: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = replace(this_machine(), vector_bytes=vector_bytes, fma=fma, registers=16)
+    for module in (function, machine):
+        monkeypatch.setattr(module, "this_machine", lambda: narrow)
+    function._kernel.cache_clear()
+    try:
+        for name, recurrent in (("AdLIF", True), ("BRF", True), ("BRF", False)):
+            run = Run(name, (30, 11, 37), recurrent=recurrent, masked=True)
+            assert_same(run(FUSED), run("reference"), 1e-5)
+    finally:
+        function._kernel.cache_clear()
+
+
+def test_both_directions_and_repeated_steps() -> None:
+    # A bidirectional layer runs a flipped copy, substeps are repeated inputs: no case of their own.
+    run = Run("AdLIF", (12, 4, 6), recurrent=True)
+    forth = run.current.detach()
+    for current in (forth.flip(0), forth.repeat_interleave(3, 0)):
+        run.current = current.requires_grad_()
+        run.gradients[0] = torch.randn(current.shape)
+        assert_same(run(FUSED), run("reference"), 1e-5)
 
 
 @pytest.mark.parametrize("size", [64, 60])

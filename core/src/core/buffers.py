@@ -13,6 +13,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -54,7 +55,8 @@ class Pool:
                 return self._unused.pop(key)[1]
         block = mmap.mmap(-1, size)
         if hasattr(mmap, "MADV_HUGEPAGE"):
-            block.madvise(mmap.MADV_HUGEPAGE)
+            with suppress(OSError):  # a kernel without huge pages has small ones
+                block.madvise(mmap.MADV_HUGEPAGE)
         return block
 
     def give(self, block: mmap.mmap) -> None:

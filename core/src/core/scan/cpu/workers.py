@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from core.scan.cpu.machine import Function
 
 #: Elements (steps x samples x neurons) below which a further thread costs more than it gives.
@@ -31,7 +33,9 @@ def openmp() -> Any:
     if not maps.exists():
         return None
     files = {line.split()[-1] for line in maps.read_text().splitlines() if ".so" in line}
-    for file in sorted(files):
+    ours = str(Path(torch.__file__).parent)
+    # Other packages may bring a library of their own: PyTorch's comes first.
+    for file in sorted(files, key=lambda file: (not file.startswith(ours), file)):
         if Path(file).name.startswith(("libgomp", "libiomp", "libomp")):
             parallel = getattr(ctypes.CDLL(file), "GOMP_parallel", None)
             if parallel is not None:
