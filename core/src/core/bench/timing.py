@@ -23,6 +23,11 @@ class Contestant:
     reset: Callable[[], object] = lambda: None
 
 
+#: Seconds between contestants: threads of the one before that wait for work in a busy loop go to
+#: sleep instead of slowing the next.
+REST = 0.1
+
+
 def synchronise(device: torch.device) -> None:
     """Wait until the device has done what it was asked to."""
     if device.type == "cuda":
@@ -33,6 +38,7 @@ def seconds(contestant: Contestant, device: torch.device) -> float:
     """Wall time of one pass."""
     contestant.reset()
     synchronise(device)
+    time.sleep(REST)
     started = time.perf_counter()
     contestant.run()
     synchronise(device)
@@ -44,7 +50,8 @@ def interleaved(
 ) -> dict[str, float]:
     """Median wall time of each, in seconds, after one pass each to warm up.
 
-    They take turns, so that a machine that is busy for a while slows all of them.
+    They take turns, so that a machine that is busy for a while slows all of them, with a rest
+    before each.
     """
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for round_number in range(repeats + 1):
