@@ -141,9 +141,11 @@ def test_inputs_are_the_same_each_time_and_leave_the_seed_alone() -> None:
 
 def test_contestants_take_turns_and_the_median_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    rounds = [(9.0, 9.0), (3.0, 1.0), (5.0, 1.0), (4.0, 2.0)]  # the first one warms up
+    rounds = [(7.0, 7.0), (3.0, 1.0), (5.0, 1.0), (4.0, 2.0)]  # the first one warms up
     clock = iter([t for a, b in rounds for t in (0.0, a, 0.0, b)])
-    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    rests: list[float] = []
+    fake = SimpleNamespace(perf_counter=lambda: next(clock), sleep=rests.append)
+    monkeypatch.setattr(timing, "time", fake)
 
     def one(name: str) -> timing.Contestant:
         return timing.Contestant(
@@ -154,6 +156,15 @@ def test_contestants_take_turns_and_the_median_counts(monkeypatch: pytest.Monkey
     assert times == {"a": 4.0, "b": 1.0}
     assert calls[:8] == ["reset a", "a", "reset b", "b"] * 2
     assert calls[-2:] == ["reset a", "reset b"]
+    assert rests == [timing.REST] * 8
+
+
+def test_a_contestant_that_takes_long_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 1.0, 0.0, 30.0, 0.0, 2.0, 0.0, 3.0])
+    fake = SimpleNamespace(perf_counter=lambda: next(clock), sleep=lambda _: None)
+    monkeypatch.setattr(timing, "time", fake)
+    both = {name: timing.Contestant(run=lambda: None) for name in ("quick", "slow")}
+    assert timing.interleaved(both, 2, CPU) == {"quick": 2.5, "slow": 30.0}
 
 
 # ---- the public loop

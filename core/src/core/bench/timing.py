@@ -26,6 +26,8 @@ class Contestant:
 #: Seconds between contestants: threads of the one before that wait for work in a busy loop go to
 #: sleep instead of slowing the next.
 REST = 0.1
+#: Seconds of a warm-up above which a contestant is not asked again: that pass counts.
+PATIENCE = 8.0
 
 
 def synchronise(device: torch.device) -> None:
@@ -56,8 +58,10 @@ def interleaved(
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for round_number in range(repeats + 1):
         for name, contestant in contestants.items():
+            if round_number and any(taken > PATIENCE for taken in times[name]):
+                continue
             taken = seconds(contestant, device)
-            if round_number:
+            if round_number or taken > PATIENCE:
                 times[name].append(taken)
     for contestant in contestants.values():
         contestant.reset()
