@@ -25,16 +25,23 @@ class RunFailed(Exception):
     """A run that started could not go on. The message says what was kept; the exit code is 1."""
 
 
+class _Notices(logging.Handler):
+    """Lines on whatever the standard error output is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
 def run_main(main: Callable[[], object]) -> None:
     """Call ``main`` and leave the process with the exit code of the table above.
 
     Library code raises; only this function prints an error and exits, so that nothing below
-    a script ever calls ``sys.exit``. Notices of the package (a kernel that is compiled or loaded, a
+    a script ever calls ``sys.exit``. Notices of the scan (a kernel that is compiled or loaded, a
     slower backend) appear on the standard error output.
     """
-    notices = logging.getLogger("core")
+    notices = logging.getLogger("core.scan")
     if not notices.handlers:
-        notices.addHandler(logging.StreamHandler())
+        notices.addHandler(_Notices())
         notices.setLevel(logging.INFO)
     try:
         main()

@@ -28,6 +28,7 @@ from .scripts import (
     message,
     refusal,
     rows,
+    without_notices,
 )
 
 Capture = pytest.CaptureFixture[str]
@@ -223,7 +224,7 @@ def test_interrupted(
     with monkeypatch.context() as patch:
         interrupt(patch, step=2)
         assert call("train_smnist", *TINY_SMNIST, "--epochs", 2, "--out", out) == 130
-    assert capsys.readouterr().err == (
+    assert without_notices(capsys.readouterr().err) == (
         f"stopped. Everything up to epoch 1 is kept in {out}; continue with --resume {out}\n"
     )
     assert facts(out)["status"] == "interrupted"
