@@ -1,0 +1,1 @@
+"""A surrogate gradient spiking baseline for speech command recognition, reproduced."""
