@@ -19,8 +19,8 @@ from tensorboard.backend.event_processing.event_accumulator import (
 
 from core import checkpoints
 from core.errors import UserError
-from core.training.fit import best_row
 from core.training.seeding import random_state
+from core.training.selection import best_row
 
 from . import training_toy as toy
 from .training_toy import (
@@ -156,7 +156,7 @@ def test_ties(ties: Any, kept: int, tmp_path: Path) -> None:
     history = train(tmp_path / "run", make_job(**options), resume=True)
     assert len({row["val_loss"] for row in history}) == 1
     assert checkpoints.load(tmp_path / "run" / "best.safetensors").manifest["epoch"] == kept
-    assert best_row(history, ties)["epoch"] == kept
+    assert best_row(history, on_ties=ties)["epoch"] == kept
 
 
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:

@@ -22,9 +22,10 @@ import core.files
 from core import checkpoints
 from core.data.batches import Batches
 from core.metrics import BatchResult
-from core.training.fit import Job, fit, linear_decay
+from core.training.fit import Job, fit
 from core.training.loop import TrainStep, backpropagation_step
 from core.training.run_folder import RunFolder
+from core.training.schedules import linear_decay
 from core.training.seeding import seed_everything
 
 EPOCHS = 3

@@ -90,6 +90,25 @@ def parse(
     return config
 
 
+def flag_value(argv: Sequence[str], key: str) -> str | None:
+    """What the last flag of ``key`` says, in any spelling that ``parse`` takes.
+
+    Only the flags that decide from which file the others start are read here; ``parse`` reads them
+    again and complains about what is wrong. None without such a flag, empty for one that stands
+    alone, ``"false"`` for its ``--no`` form.
+    """
+    found = None
+    for argument, following in zip(argv, [*argv[1:], "-"], strict=False):
+        name, equals, value = argument.partition("=")
+        flag = name.lstrip("-").replace("-", "_") if name.startswith("-") else None
+        if flag == key:
+            value = value if equals else following
+            found = "" if value.startswith("-") else value
+        elif flag == f"no_{key}":
+            found = "false"
+    return found
+
+
 def load_yaml(config_class: type[ConfigT], path: Path) -> ConfigT:
     """Read a config file; keys that it leaves out keep their defaults.
 

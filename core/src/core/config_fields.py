@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _BOOLEANS = {
-    **dict.fromkeys(("true", "yes", "on", "1"), True),
-    **dict.fromkeys(("false", "no", "off", "0"), False),
+    **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
 }
 _NOTHING = ("", "~", "none", "null")
 _SCALARS = {int: "int", float: "float", bool: "true|false", str: "text", Path: "path"}

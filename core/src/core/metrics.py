@@ -1,4 +1,4 @@
-"""What is measured of a network: loss, accuracy, and spikes per sample."""
+"""What is measured of a network: loss, accuracy, and how much it spikes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ class BatchResult:
         value: Scalar to report; differs from ``loss`` by its scale only (per step, say).
         correct: Number of right predictions.
         predictions: Number of predictions (samples, or samples times steps).
-        spikes: Number of spikes, exact (int64).
+        spikes: Number of spikes, exact; None for a network that has none.
         samples: Number of samples.
+        neuron_steps: In how many places there could have been a spike (spiking neurons times
+            steps times samples); None where nobody counts them.
     """
 
     loss: Tensor
     value: Tensor
     correct: Tensor
     predictions: int
-    spikes: Tensor
+    spikes: Tensor | None
     samples: int
+    neuron_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,18 @@ class Metrics:
     Attributes:
         loss: Unweighted mean over batches of the batch value, as the authors' codes report it.
         accuracy: Right predictions in percent, exact over all predictions.
-        sop: Spikes per sample, ``sum of spikes / samples`` (synaptic operations per sample).
+        sop: Spikes per sample, ``sum of spikes / samples`` (synaptic operations per sample); None
+            for a network that has no spikes.
         samples: Number of samples seen.
+        rate: Mean firing rate, spikes per neuron and step, exact over all batches; None where
+            nobody counts neurons.
     """
 
     loss: float
     accuracy: float
-    sop: float
+    sop: float | None
     samples: int
+    rate: float | None = None
 
 
 class Totals:
@@ -51,7 +58,9 @@ class Totals:
 
     def __init__(self) -> None:
         self.values: list[float] = []
-        self.correct = self.predictions = self.spikes = self.samples = 0
+        self.correct = self.predictions = self.samples = 0
+        self.spikes: int | None = None
+        self.neuron_steps: int | None = None
 
     def add(self, result: BatchResult) -> float:
         """Count a batch; returns its value."""
@@ -59,8 +68,11 @@ class Totals:
         self.values.append(value)
         self.correct += int(result.correct)
         self.predictions += result.predictions
-        self.spikes += int(result.spikes)
         self.samples += result.samples
+        if result.spikes is not None:
+            self.spikes = (self.spikes or 0) + int(result.spikes)
+        if result.neuron_steps is not None:
+            self.neuron_steps = (self.neuron_steps or 0) + result.neuron_steps
         return value
 
     def metrics(self) -> Metrics:
@@ -68,6 +80,11 @@ class Totals:
         return Metrics(
             loss=math.fsum(self.values) / max(1, len(self.values)),
             accuracy=100.0 * self.correct / max(1, self.predictions),
-            sop=self.spikes / max(1, self.samples),
+            sop=None if self.spikes is None else self.spikes / max(1, self.samples),
             samples=self.samples,
+            rate=_rate(self.spikes, self.neuron_steps),
         )
+
+
+def _rate(spikes: int | None, neuron_steps: int | None) -> float | None:
+    return spikes / neuron_steps if spikes is not None and neuron_steps else None

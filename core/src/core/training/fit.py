@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -27,7 +27,9 @@ from core.training.loop import (
 )
 from core.training.progress import RunProgress, duration
 from core.training.run_folder import RESUME, RunFolder, now
+from core.training.schedules import step as step_scheduler
 from core.training.seeding import random_state, restore_random_state
+from core.training.selection import Selects, best_row
 
 
 class EpochBatches(Protocol):
@@ -49,14 +51,17 @@ class Job:
         objective: Loss and counts of a batch, used for evaluation.
         train_step: One training step.
         optimizer: Of the model's parameters.
-        scheduler: Stepped after each epoch.
+        scheduler: Stepped after each epoch; one that waits for a plateau sees the validation
+            accuracy.
         train: Training batches.
-        validation: Selects the best epoch by its loss.
-        test: Evaluated each epoch for the curve; never used to select.
+        validation: Selects the best epoch.
+        test: Evaluated each epoch for the curve; never used to select, unless it is the very
+            object that ``validation`` is, which is then evaluated once.
         epochs: Training epochs; there are ``epochs + 1`` evaluations.
-        best_on_ties: Which of two epochs with equal validation loss is kept.
+        best_on_ties: Which of two equally good epochs is kept.
         manifest: Goes into every checkpoint, with epoch and metrics.
         device: Where the model is.
+        selects: What the best epoch is chosen by.
     """
 
     model: nn.Module
@@ -71,6 +76,7 @@ class Job:
     best_on_ties: Literal["first", "last"]
     manifest: dict[str, Any]
     device: torch.device
+    selects: Selects = "val_loss"
 
 
 @dataclass
@@ -78,7 +84,6 @@ class _Progress:
     """What the resume state holds beside model, optimiser, scheduler and random state."""
 
     epoch: int = 0
-    best_loss: float = float("inf")
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
@@ -100,7 +105,7 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
     with sigterm_like_ctrl_c():
         try:
             # The resume state is the truth; a kill may have left the other files behind it.
-            folder.update(status="running", epochs_done=state.epoch)
+            folder.update(status="running", epochs_done=state.epoch, selects=job.selects)
             folder.write_metrics(state.history)
             _run(job, folder, state, fresh=not resume)
             status = "finished"
@@ -118,12 +123,6 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
         finally:
             _leave_status(folder, status)
     return state.history
-
-
-def best_row(history: list[dict[str, Any]], on_ties: Literal["first", "last"]) -> dict[str, Any]:
-    """The row whose weights are in ``best.safetensors``: that of the least validation loss."""
-    rows = history if on_ties == "first" else history[::-1]
-    return min(rows, key=lambda row: row["val_loss"])
 
 
 def _run(job: Job, folder: RunFolder, state: _Progress, *, fresh: bool) -> None:
@@ -152,7 +151,6 @@ def _run(job: Job, folder: RunFolder, state: _Progress, *, fresh: bool) -> None:
                 )
             except Diverged as error:
                 raise Diverged(f"epoch {epoch}, {error.where}", error.cause) from error
-            job.scheduler.step()
             state.epoch = epoch
             _evaluate_and_save(job, folder, state, events, progress, trained, started)
 
@@ -167,10 +165,13 @@ def _evaluate_and_save(
     started: float | None,
 ) -> None:
     started = time.monotonic() if started is None else started
-    measured = {
-        name: evaluate(job.model, batches.epoch(0), job.objective, device=job.device)
-        for name, batches in (("val", job.validation), ("test", job.test))
-    }
+    validation = evaluate(job.model, job.validation.epoch(0), job.objective, device=job.device)
+    test = validation
+    if job.test is not job.validation:
+        test = evaluate(job.model, job.test.epoch(0), job.objective, device=job.device)
+    measured = {"val": validation, "test": test}
+    if trained is not None:
+        step_scheduler(job.scheduler, val_accuracy=validation.accuracy)
     row = _row(job, state.epoch, trained, measured, time.monotonic() - started)
     if not row["val_loss"] < float("inf"):
         # Not saved: the weights that gave NaN must not replace the last good ones.
@@ -178,9 +179,7 @@ def _evaluate_and_save(
     # Before the resume state: a kill in between shows these points twice rather than never.
     _log(events, state.epoch, trained, measured)
     state.history.append(row)
-    better = row["val_loss"] < state.best_loss
-    if better or (row["val_loss"] == state.best_loss and job.best_on_ties == "last"):
-        state.best_loss = row["val_loss"]
+    if best_row(state.history, selects=job.selects, on_ties=job.best_on_ties) is row:
         _save_weights(job, folder, "best", row)
     _save_weights(job, folder, "last", row)
     _save_resume(job, folder, state)
@@ -199,7 +198,8 @@ def _log(
     for name, metrics in measured.items():
         events.scalar(f"Loss/{name}", metrics.loss, epoch)
         events.scalar(f"Accuracy/{name}", metrics.accuracy, epoch)
-        events.scalar(f"SOP/{name}", metrics.sop, epoch)
+        if metrics.sop is not None:
+            events.scalar(f"SOP/{name}", metrics.sop, epoch)
     if trained is not None:
         events.scalar("Accuracy/train", trained.accuracy, epoch)
 
@@ -207,7 +207,7 @@ def _log(
 def _row(
     job: Job, epoch: int, trained: Metrics | None, measured: dict[str, Metrics], seconds: float
 ) -> dict[str, Any]:
-    return {
+    row = {
         "epoch": epoch,
         "train_loss": trained.loss if trained else None,
         "train_accuracy": trained.accuracy if trained else None,
@@ -219,6 +219,9 @@ def _row(
         "learning_rate": job.optimizer.param_groups[0]["lr"],
         "seconds": round(seconds, 3),
     }
+    if (rate := measured["test"].rate) is not None:
+        row["rate"] = rate
+    return row
 
 
 def _line(row: dict[str, Any], epochs: int) -> str:
@@ -226,9 +229,18 @@ def _line(row: dict[str, Any], epochs: int) -> str:
     return (
         f"epoch {row['epoch']}/{epochs} | {train}"
         f"val loss {row['val_loss']:.6f}, accuracy {row['val_accuracy']:.2f} % | "
-        f"test loss {row['test_loss']:.4f}, accuracy {row['test_accuracy']:.2f} %, "
-        f"{row['sop']:.1f} spikes per sample | {duration(row['seconds'])}"
+        f"test loss {row['test_loss']:.4f}, accuracy {row['test_accuracy']:.2f} %"
+        f"{spikes_of(row)} | {duration(row['seconds'])}"
     )
+
+
+def spikes_of(row: Mapping[str, Any]) -> str:
+    """How much the network spikes, to end a phrase with; nothing where it has no spikes."""
+    if row["sop"] is None:
+        return ""
+    rate = row.get("rate")
+    per_step = "" if rate is None else f" ({rate:.4f} per neuron and step)"
+    return f", {row['sop']:.1f} spikes per sample{per_step}"
 
 
 def _seconds_per_epoch(history: list[dict[str, Any]]) -> float | None:
@@ -263,7 +275,8 @@ def _restore(job: Job, folder: RunFolder) -> _Progress:
         job.optimizer.load_state_dict(saved["optimizer"])
         job.scheduler.load_state_dict(saved["scheduler"])
         restore_random_state(saved["random"])
-        return _Progress(**saved["progress"])
+        progress = saved["progress"]
+        return _Progress(progress["epoch"], progress["history"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserError(
             f"{path} is not the resume state of this run ({type(error).__name__}: {error}); put "
@@ -288,15 +301,3 @@ def _leave_status(folder: RunFolder, status: str) -> None:
     except OSError:
         if status == "finished":
             raise
-
-
-SchedulerFactory = Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
-
-
-def linear_decay(epochs: int) -> SchedulerFactory:
-    """Learning rate times ``1 - epoch / epochs``; the last epoch uses ``lr / epochs``."""
-
-    def make(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
-        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda e: 1.0 - e / max(1, epochs))
-
-    return make

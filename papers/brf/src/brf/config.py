@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from core.config import parse
+from core.config import flag_value, parse
 from core.errors import UserError
 from core.training.run_folder import read_facts
 
@@ -171,16 +171,16 @@ def parse_command_line(argv: Sequence[str], *, prog: str, task: str) -> tuple[Co
     Raises:
         UserError: Wrong flags, values or files.
     """
-    resumed, file = _value(argv, "resume"), _value(argv, "config")
+    resumed, file = flag_value(argv, "resume"), flag_value(argv, "config")
     if resumed:
         _refuse_other_task(Path(resumed), prog=prog, task=task)
         base = Path(resumed) / "config.yaml"
     elif file:
         base = Path(file)
     else:
-        permuted = _value(argv, "permuted") not in (None, "false", "no", "off", "0")
+        permuted = flag_value(argv, "permuted") not in (None, "false", "no", "off", "0")
         chosen = "psmnist" if task == "smnist" and permuted else task
-        base = recipe(chosen, _value(argv, "neuron") or "brf")
+        base = recipe(chosen, flag_value(argv, "neuron") or "brf")
     config = parse(
         CONFIGS[task],
         argv,
@@ -197,22 +197,3 @@ def _refuse_other_task(resumed: Path, *, prog: str, task: str) -> None:
     if (found == "ecg") != (task == "ecg"):
         other = "train_ecg.py" if found == "ecg" else "train_smnist.py"
         raise UserError(f"{resumed} is a run of {found}, not one of {prog}; use {other}")
-
-
-def _value(argv: Sequence[str], key: str) -> str | None:
-    """What the last flag of ``key`` says, in any spelling that ``parse`` takes.
-
-    Only the flags that decide from which file the others start are read here; ``parse`` reads them
-    again and complains about what is wrong. None without such a flag, empty for one that stands
-    alone, ``"false"`` for its ``--no`` form.
-    """
-    found = None
-    for argument, following in zip(argv, [*argv[1:], "-"], strict=False):
-        name, equals, value = argument.partition("=")
-        flag = name.lstrip("-").replace("-", "_") if name.startswith("-") else None
-        if flag == key:
-            value = value if equals else following
-            found = "" if value.startswith("-") else value
-        elif flag == f"no_{key}":
-            found = "false"
-    return found

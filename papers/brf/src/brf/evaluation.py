@@ -48,6 +48,7 @@ def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:
         model = model.double()
         batches = ((x.double(), y) for x, y in batches)
     metrics = evaluate(model, batches, objective_of(config), device=device)
+    assert metrics.sop is not None, "the objectives of this paper count spikes"
     result = {
         "task": config.task,
         "model": config.neuron,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,21 @@ from brf.models import build, count_parameters
 from brf.objectives import make_objective
 from brf.task import Task, load_task
 from brf.tbptt import truncated_step
-from core.config import config_hash, load_yaml, to_dict, to_yaml
-from core.errors import RunFailed, UserError
-from core.scan import Case, choose
+from core.config import load_yaml, to_yaml
+from core.errors import UserError
 from core.training.devices import choose_device
-from core.training.environment import describe
-from core.training.fit import Job, best_row, fit, linear_decay
+from core.training.experiment import (
+    backend_name,
+    first_facts,
+    headline,
+    make_manifest,
+    refuse_changes,
+    report,
+)
+from core.training.fit import Job, fit
 from core.training.loop import Objective, TrainStep, backpropagation_step
-from core.training.run_folder import RunFolder, now
+from core.training.run_folder import RunFolder
+from core.training.schedules import linear_decay
 from core.training.seeding import seed_everything
 
 
@@ -39,15 +45,16 @@ def run(config: Config, base: Path) -> list[dict[str, Any]]:
         KeyboardInterrupt: The run was stopped; see :func:`core.training.fit.fit`.
     """
     if config.resume is not None:
-        _refuse_changes(config, config.resume)
+        stored = load_yaml(type(config), config.resume / "config.yaml")
+        refuse_changes(stored, config, fixed=["out"])
     device = choose_device(config.device, config.threads)
     task = load_task(config)
     seed_everything(config.seed)
     job = make_job(config, task, device)
     with _run_folder(config, task, job, base) as folder:
-        print(_headline(config, task, folder))
+        print(headline(folder, samples=_samples(task), resumed=config.resume is not None))
         history = fit(job, folder, resume=config.resume is not None)
-        _report(config, folder, history)
+        print(report(job, folder, history))
     return history
 
 
@@ -76,16 +83,17 @@ def make_job(config: Config, task: Task, device: torch.device) -> Job:
         test=task.test,
         epochs=config.epochs,
         best_on_ties=config.best_on_ties,
-        manifest={
-            "paper": "brf",
-            "task": config.task,
-            "model": config.neuron,
-            "config": to_dict(config),
-            "config_hash": config_hash(config),
-            "data": {"name": task.data, "digest": task.data_digest},
-            "parameters": count_parameters(model),
-            **describe(device, backend_of(config, model)),
-        },
+        manifest=make_manifest(
+            config,
+            paper="brf",
+            task=config.task,
+            model=config.neuron,
+            data=task.data,
+            data_digest=task.data_digest,
+            parameters=count_parameters(model),
+            device=device,
+            backend=backend_of(config, model),
+        ),
         device=device,
     )
 
@@ -121,9 +129,7 @@ def _train_step(config: Config, objective: Objective) -> TrainStep:
 
 def backend_of(config: Config, model: Any) -> str:
     """Name of the scan backend that runs the hidden layer."""
-    layer = model.hidden
-    current_TBH = torch.zeros(1, 1, config.hidden, device=layer.input_weight.device)
-    return choose(Case(layer.neuron, current_TBH, layer.recurrent_weight), config.backend).name
+    return backend_name(model.hidden.neuron, model.hidden.recurrent_weight, config.backend)
 
 
 def _run_folder(
@@ -135,62 +141,12 @@ def _run_folder(
     if out is None:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         out = Path("runs") / f"{base.stem}-seed{config.seed}-{stamp}"
-    named = base.resolve().is_relative_to(PAPER / "configs")
-    facts = {
-        **{key: value for key, value in job.manifest.items() if key != "config"},
-        "config_file": f"configs/{base.name}" if named else None,
-        "seed": config.seed,
-        "started": now(),
-        "finished": None,
-        "status": "running",
-        "epochs_planned": config.epochs,
-        "epochs_done": 0,
-        "seconds_per_epoch": None,
-        "peak_memory_mb": None,
-    }
+    facts = first_facts(job, seed=config.seed, base=base, paper_folder=PAPER)
     return RunFolder.create(out, to_yaml(config), facts)
 
 
-def _refuse_changes(config: Config, resumed: Path) -> None:
-    """A resumed run may move to another device or data folder; the rest is as it was."""
-    stored = load_yaml(type(config), resumed / "config.yaml")
-    old, new = to_dict(stored), to_dict(config)
-    fixed = [field.name for field in fields(config) if field.metadata.get("hash", True)]
-    if changed := [key for key in (*fixed, "out") if old[key] != new[key]]:
-        raise UserError(
-            f"--resume continues a run as it was, but {', '.join(changed)} would change; leave "
-            "the flag out, or start a new run"
-        )
-
-
-def _headline(config: Config, task: Task, folder: RunFolder) -> str:
-    facts = folder.facts
-    resumed = f", resumed after epoch {facts['epochs_done']}" if config.resume else ""
+def _samples(task: Task) -> str:
     return (
-        f"{config.neuron} on {task.data} ({config.task}): {facts['parameters']} parameters, "
         f"{task.train.samples} training / {task.validation.samples} validation / "
-        f"{task.test.samples} test samples, seed {config.seed}\n"
-        f"device {facts['device']} ({facts['device_name']}), {facts['threads']} threads, "
-        f"backend {facts['backend']}, writing to {folder.path}{resumed}"
-    )
-
-
-def _report(config: Config, folder: RunFolder, history: list[dict[str, Any]]) -> None:
-    from core.plots import learning_curve  # here: matplotlib takes a second to import
-
-    best = best_row(history, config.best_on_ties)
-    picture = folder.path / "learning_curve.png"
-    title = f"{config.neuron.upper()} on {folder.facts['data']['name']}, seed {config.seed}"
-    try:
-        learning_curve(history, picture, title=title)
-    except OSError as error:
-        raise RunFailed(
-            f"cannot write {picture} ({error.strerror}), but the training is finished and saved "
-            f"in {folder.path}; make room and draw it with --resume {folder.path}"
-        ) from error
-    print(
-        f"best epoch {best['epoch']} by validation loss: test accuracy "
-        f"{best['test_accuracy']:.2f} %, {best['sop']:.1f} spikes per sample\n"
-        f"last epoch {history[-1]['epoch']}: test accuracy {history[-1]['test_accuracy']:.2f} %\n"
-        f"learning curve: {picture}"
+        f"{task.test.samples} test samples"
     )
