@@ -1,6 +1,6 @@
 """Neurons, written once as mathematics: one file per family."""
 
-from core.neurons.adaptive import AdLIF, BoundedLIF, CAdLIF
+from core.neurons.adaptive import AdLIF, BoundedLI, BoundedLIF, CAdLIF
 from core.neurons.balanced import BalancedLIF
 from core.neurons.base import Init, Neuron, Normal, Potential, Uniform
 from core.neurons.leaky import ALIF, LI, LIF
@@ -18,6 +18,7 @@ __all__ = [
     "RF",
     "AdLIF",
     "BalancedLIF",
+    "BoundedLI",
     "BoundedLIF",
     "CAdLIF",
     "CSiLIF",

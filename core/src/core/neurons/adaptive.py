@@ -1,4 +1,4 @@
-"""Neurons of the surrogate-gradient baseline for speech commands, plain and adaptive.
+"""Neurons of the surrogate-gradient baseline for speech commands, plain, adaptive and the readout.
 
 Time constants are trained as the factor per step itself, kept inside an interval by a clamp in the
 forward: a parameter outside its interval acts at the bound and gets no gradient. The reset is soft
@@ -19,12 +19,14 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from core.neurons.base import Uniform
+from core.neurons.base import Potential, Uniform
 from core.neurons.initial import Initial, RandomStart
 from core.neurons.leaky import AdaptiveState, SpikeAndPotential
 from core.surrogates import Surrogate, boxcar
 
 Bounds = tuple[float, float]
+
+ALPHA: Bounds = (math.exp(-1 / 5), math.exp(-1 / 25))
 
 
 class Bounded(RandomStart):
@@ -33,19 +35,56 @@ class Bounded(RandomStart):
     BOUNDS: ClassVar[dict[str, Bounds]]
     """Name of the tensor -> interval, in the order in which they are drawn."""
 
-    def __init__(
-        self, size: int, *, threshold: float, initial: Initial, surrogate: Surrogate
-    ) -> None:
+    def __init__(self, size: int, *, initial: Initial) -> None:
         super().__init__(size, initial=initial)
         for name, (low, high) in self.BOUNDS.items():
             self.add_coefficient(name, Uniform(low, high))
-        self.threshold = threshold
-        self.surrogate = surrogate
 
     def clamped(self, name: str) -> Tensor:
         """A tensor of :attr:`BOUNDS` in its interval; the gradient at a bound is that inside."""
         low, high = self.BOUNDS[name]
         return torch.clamp(getattr(self, name), low, high)
+
+
+class DecayCoefficient(NamedTuple):
+    """Decay of the potential, ``[N]``."""
+
+    alpha: Tensor
+
+
+class BoundedLI(Bounded):
+    r"""Leaky integrator with a bounded decay: the readout of the baseline's networks.
+
+        u_t = alpha u_{t-1} + (1 - alpha) I_t
+
+    with ``alpha`` clamped to ``[exp(-1/5), exp(-1/25)]``. Its output is the potential ``u_t``.
+
+    Args:
+        size: ``N``.
+        initial: ``uniform`` draws the potential from ``U[0, 1)`` in every forward, ``zero`` starts
+            at rest.
+    """
+
+    State = Potential
+    spiking = False
+    BOUNDS: ClassVar[dict[str, Bounds]] = {"alpha": ALPHA}
+    draw_order = (("potential",),)
+
+    def __init__(self, size: int, *, initial: Initial = "uniform") -> None:
+        self.alpha: Tensor
+        super().__init__(size, initial=initial)
+
+    def coefficients(self) -> DecayCoefficient:
+        """The decay in its interval."""
+        return DecayCoefficient(self.clamped("alpha"))
+
+    def step(
+        self, coefficients: DecayCoefficient, state: Potential, current: Tensor
+    ) -> tuple[Potential, Tensor]:
+        """``u = alpha u + (1 - alpha) I``; returns ``u`` as the output."""
+        (alpha,) = coefficients
+        potential = alpha * state.potential + (1.0 - alpha) * current
+        return Potential(potential), potential
 
 
 class BoundedLIF(Bounded):
@@ -65,7 +104,7 @@ class BoundedLIF(Bounded):
     """
 
     State = SpikeAndPotential
-    BOUNDS: ClassVar[dict[str, Bounds]] = {"alpha": (math.exp(-1 / 5), math.exp(-1 / 25))}
+    BOUNDS: ClassVar[dict[str, Bounds]] = {"alpha": ALPHA}
     draw_order = (("potential",), ("spike",))
 
     def __init__(
@@ -77,19 +116,16 @@ class BoundedLIF(Bounded):
         surrogate: Surrogate = boxcar,
     ) -> None:
         self.alpha: Tensor
-        super().__init__(size, threshold=threshold, initial=initial, surrogate=surrogate)
+        super().__init__(size, initial=initial)
+        self.threshold = threshold
+        self.surrogate = surrogate
 
-    class Coefficients(NamedTuple):
-        """``alpha`` ``[N]``."""
-
-        alpha: Tensor
-
-    def coefficients(self) -> Coefficients:
+    def coefficients(self) -> DecayCoefficient:
         """The decay in its interval."""
-        return self.Coefficients(self.clamped("alpha"))
+        return DecayCoefficient(self.clamped("alpha"))
 
     def step(
-        self, coefficients: Coefficients, state: SpikeAndPotential, current: Tensor
+        self, coefficients: DecayCoefficient, state: SpikeAndPotential, current: Tensor
     ) -> tuple[SpikeAndPotential, Tensor]:
         """The equations of the class."""
         (alpha,) = coefficients
@@ -127,7 +163,7 @@ class AdLIF(Bounded):
 
     State = AdaptiveState
     BOUNDS: ClassVar[dict[str, Bounds]] = {
-        "alpha": (math.exp(-1 / 5), math.exp(-1 / 25)),
+        "alpha": ALPHA,
         "beta": (math.exp(-1 / 30), math.exp(-1 / 120)),
         "a": (-1.0, 1.0),
         "b": (0.0, 2.0),
@@ -146,7 +182,9 @@ class AdLIF(Bounded):
         self.beta: Tensor
         self.a: Tensor
         self.b: Tensor
-        super().__init__(size, threshold=threshold, initial=initial, surrogate=surrogate)
+        super().__init__(size, initial=initial)
+        self.threshold = threshold
+        self.surrogate = surrogate
 
     def coefficients(self) -> AdaptiveCoefficients:
         """The four tensors in their intervals."""

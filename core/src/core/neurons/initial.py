@@ -46,7 +46,5 @@ class RandomStart(Neuron):
         drawn = {}
         for fields in self.draw_order:
             parts = torch.rand(batch, self.size, len(fields), generator=generator).unbind(-1)
-            drawn.update(
-                {name: part.to(zero.spike) for name, part in zip(fields, parts, strict=True)}
-            )
+            drawn.update({name: part.to(zero[0]) for name, part in zip(fields, parts, strict=True)})
         return self.State(**drawn)

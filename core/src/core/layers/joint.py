@@ -1,4 +1,4 @@
-"""Layers: a projection, a neuron run over time, and layer-wise recurrence."""
+"""A neuron behind one matrix of input and recurrent weights, as cells of RNNs are drawn."""
 
 from __future__ import annotations
 

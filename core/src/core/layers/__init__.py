@@ -1,0 +1,24 @@
+"""Layers: projection, normalisation, a neuron run over time, recurrence, dropout, readouts."""
+
+from core.layers.gated import GRULayer, LiGRULayer, MLPLayer, RNNLayer
+from core.layers.joint import Layer
+from core.layers.network import Network, NetworkOutput
+from core.layers.normalization import Normalization
+from core.layers.readout import PooledReadout, SoftmaxSumReadout
+from core.layers.shell import LayerOutput
+from core.layers.spiking import SpikingLayer
+
+__all__ = [
+    "GRULayer",
+    "Layer",
+    "LayerOutput",
+    "LiGRULayer",
+    "MLPLayer",
+    "Network",
+    "NetworkOutput",
+    "Normalization",
+    "PooledReadout",
+    "RNNLayer",
+    "SoftmaxSumReadout",
+    "SpikingLayer",
+]

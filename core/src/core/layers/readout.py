@@ -1,0 +1,105 @@
+"""Readouts: from the sequence of the last hidden layer to one score per class."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from core.layers.normalization import Normalization, make_norm, normalize
+from core.neurons.adaptive import BoundedLI
+from core.neurons.initial import Initial
+from core.projection import project
+from core.scan import scan
+
+
+class ReadoutOutput(NamedTuple):
+    """What a readout gives.
+
+    Attributes:
+        y_BC: Score per class.
+        state: After the last step; None where there is none.
+    """
+
+    y_BC: Tensor
+    state: Any
+
+
+class SoftmaxSumReadout(nn.Module):
+    r"""Leaky integrators whose softmax is summed over time: every row of ``y`` sums to ``T``.
+
+        u_t = alpha u_{t-1} + (1 - alpha) norm(W x_t + bias)
+        y   = sum over t of softmax(u_t)
+
+    Source: Bittar and Garner (2022) and their code.
+
+    Args:
+        inputs: ``I``.
+        classes: ``C``.
+        normalization: See :func:`core.layers.normalization.make_norm`.
+        bias: Add a bias to the input current.
+        initial: See :class:`core.neurons.BoundedLI`.
+        backend: For :func:`core.scan.scan`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        classes: int,
+        *,
+        normalization: Normalization = "none",
+        bias: bool = False,
+        initial: Initial = "uniform",
+        backend: str = "auto",
+    ) -> None:
+        super().__init__()
+        self.W = nn.Linear(inputs, classes, bias=bias)
+        self.neuron = BoundedLI(classes, initial=initial)
+        self.norm = make_norm(normalization, classes)
+        self.backend = backend
+
+    def forward(
+        self, x_TBI: Tensor, state: Any = None, generator: torch.Generator | None = None
+    ) -> ReadoutOutput:
+        """Scores ``[B, C]`` for input ``[T, B, I]``; arguments as in a hidden layer."""
+        current_TBC = normalize(self.norm, project(x_TBI, self.W.weight, self.W.bias))
+        potential_TBC, state = scan(
+            self.neuron, current_TBC, state=state, backend=self.backend, generator=generator
+        )
+        return ReadoutOutput(torch.softmax(potential_TBC, dim=-1).sum(0), state)
+
+
+class PooledReadout(nn.Module):
+    r"""The readout of networks that do not spike.
+
+        q = sum over t of softmax(x_t)      (over the features of the last hidden layer)
+        y = norm(W q + bias)
+
+    Batch norm sees ``[B, C]`` here. Source: the code of Bittar and Garner (2022).
+
+    Args:
+        inputs: ``I``.
+        classes: ``C``.
+        normalization: See :func:`core.layers.normalization.make_norm`.
+        bias: Add a bias.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        classes: int,
+        *,
+        normalization: Normalization = "none",
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.W = nn.Linear(inputs, classes, bias=bias)
+        self.norm = make_norm(normalization, classes)
+
+    def forward(
+        self, x_TBI: Tensor, state: None = None, generator: torch.Generator | None = None
+    ) -> ReadoutOutput:
+        """Scores ``[B, C]`` for input ``[T, B, I]``; it has no state and draws nothing."""
+        pooled_BI = torch.softmax(x_TBI, dim=-1).sum(0)
+        return ReadoutOutput(normalize(self.norm, self.W(pooled_BI)), None)
