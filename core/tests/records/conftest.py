@@ -92,7 +92,9 @@ def make_run(
     (folder / "run.json").write_text(json.dumps(run))
     (folder / "config.yaml").write_text(yaml.safe_dump(used))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    best = min(range(len(rows)), key=lambda epoch: val_losses[epoch])
+    by_loss = run.get("selects") != "val_accuracy"
+    worse = val_losses if by_loss else [-accuracy for accuracy in accuracies]
+    best = min(range(len(rows)), key=lambda epoch: worse[epoch])
     torch.manual_seed(weights)
     checkpoints.save(folder / "best.safetensors", torch.nn.Linear(2, 2), {"epoch": best})
     return folder

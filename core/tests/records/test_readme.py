@@ -16,7 +16,7 @@ from core.records import (
     table,
     update_between_markers,
 )
-from core.records.readme import recipes_markdown
+from core.records.layout import recipes_markdown
 
 from .conftest import README, evaluation, make_run
 
@@ -143,7 +143,7 @@ def test_the_paper_must_show_its_table(paper: Path) -> None:
 def test_recipes_say_what_to_expect_early_and_at_the_end(paper: Path) -> None:
     text = recipes_markdown(load_claims(paper / "claims.yaml"))
     assert text.splitlines()[2:] == [
-        "| `configs/ecg_brf.yaml` | Table 1, ECG BRF |  | 85.8 ± 0.7 (5 runs) |"
+        "| `configs/ecg_brf.yaml` | Table 1, ECG BRF | 85.8 ± 0.7 (5 runs) |"
     ]
     claims = (paper / "claims.yaml").read_text().replace("1: 70.0", "5: 70.0")
     (paper / "claims.yaml").write_text(claims)

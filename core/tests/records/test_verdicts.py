@@ -101,7 +101,8 @@ def test_what_is_measured_in_a_run(changes: dict[str, Any], expected: float) -> 
 
 
 def test_every_metric_can_be_measured() -> None:
-    assert all(row(claim(metric=metric), run()).ours_mean is not None for metric in METRICS)
+    measured = set(METRICS) - {"samples"}  # of the published files, whatever a run is on
+    assert all(row(claim(metric=metric), run()).ours_mean is not None for metric in measured)
 
 
 @pytest.mark.parametrize(

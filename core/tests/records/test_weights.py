@@ -9,7 +9,7 @@ import pytest
 from core import checkpoints
 from core.errors import UserError
 from core.records import keep_weights, load_manifest, record_run
-from core.records.readme import weights_markdown
+from core.records.layout import weights_markdown
 
 from .conftest import make_run
 

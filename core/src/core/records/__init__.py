@@ -6,10 +6,18 @@ one written rule (:mod:`.verdicts`); READMEs hold only tables generated from the
 """
 
 from core.records.claims import Claim, Task, load_claims
+from core.records.layout import markdown, runs_markdown
 from core.records.places import find_paper, find_papers
-from core.records.readme import markdown, refresh, runs_markdown, update_between_markers
+from core.records.readme import refresh, update_between_markers
 from core.records.runs import read_run
-from core.records.store import Record, load_records, record_evaluation, record_run
+from core.records.store import (
+    Record,
+    load_records,
+    record_counts,
+    record_evaluation,
+    record_run,
+)
+from core.records.summary import summary_markdown
 from core.records.verdicts import VERDICTS, Row, table
 from core.records.weights import keep_weights, load_manifest
 
@@ -27,10 +35,12 @@ __all__ = [
     "load_records",
     "markdown",
     "read_run",
+    "record_counts",
     "record_evaluation",
     "record_run",
     "refresh",
     "runs_markdown",
+    "summary_markdown",
     "table",
     "update_between_markers",
 ]

@@ -16,7 +16,11 @@ The file has three parts::
          config: configs/ecg_brf.yaml}
 
 The fields of a row are those of :class:`Claim`. A ``tolerance`` is a number in the metric's unit
-or a share of the value such as ``5 %``.
+or a share of the value such as ``5 %``. A claim about the size of a network may name the network
+itself, in settings of the paper, instead of a run::
+
+    - {id: parameters-lif, task: shd, model: LIF, metric: parameters, value: 109372, tolerance: 0,
+       network: {model_type: LIF, nb_hiddens: 128}}
 """
 
 from __future__ import annotations
@@ -38,8 +42,11 @@ METRICS = (
     "epochs_to_98",
     "epochs_to_100",
     "hours",
+    "samples",
 )
-SELECTIONS = ("min_validation_loss", "last", "max_test")
+SELECTIONS = ("min_validation_loss", "max_validation_accuracy", "last", "max_test")
+EVIDENCE = ("good", "second-hand", "unnamed source", "from memory", "computed")
+"""How well a number is known that was not read in the paper itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +57,14 @@ class Task:
     title: str
     data: str | None = None
     """Name of the data set, as a record gives it; a run on other data never counts."""
+    stand_in: str | None = None
+    """A data set to show runs on where ``data`` itself has none; they are never judged."""
     steps: int | None = None
-    """Time steps per sample."""
+    """Time steps per sample; None where they differ."""
     samples: int | None = None
     """Samples of the test set."""
     absent: str | None = None
-    """Why the package does not have the task; set instead of the three above."""
+    """Why the package does not have the task; set instead of all above."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +77,10 @@ class Claim:
     task: Task
     model: str
     metric: str
-    """One of :data:`METRICS`; accuracies in percent, ``sop`` in spikes per test sample."""
+    """One of :data:`METRICS`; accuracies in percent, ``sop`` in spikes per test sample.
+
+    ``samples`` is the size of a part of the data set, which ``model`` then names.
+    """
     value: float
     tolerance: float
     spread: float | None = None
@@ -79,12 +91,16 @@ class Claim:
     """For a training claim: the configuration, relative to the paper's folder."""
     checkpoint: str | None = None
     """For an evaluation claim: the name of the published weights."""
+    network: Mapping[str, Any] | None = None
+    """For a claim about ``parameters``: settings of the network that is built and counted."""
     selection: str | None = None
     """Epoch of a run that counts, one of :data:`SELECTIONS`."""
     diverges: bool = False
     """The published runs themselves ended in NaN, so that a failed run of ours counts."""
     main: bool = False
     """Shown at once; other claims are folded away."""
+    evidence: str | None = None
+    """One of :data:`EVIDENCE`; None for a number read where ``source`` says."""
     reason: str | None = None
     """Why there is no run."""
     note: str | None = None
@@ -124,9 +140,11 @@ def _task(name: str, entry: Any, path: Path) -> Task:
     where = f"{path}: task {name!r}"
     _keys(entry, {f.name for f in fields(Task)} - {"name"}, {"title"}, where)
     task = Task(name=name, **entry)
-    for key in ("data", "steps", "samples"):
+    for key in ("data", "samples"):
         if (getattr(task, key) is None) != (task.absent is not None):
-            raise UserError(f"{where}: give data, steps and samples, or only absent: why")
+            raise UserError(f"{where}: give data and samples, or only absent: why")
+    if task.absent and (task.steps or task.stand_in):
+        raise UserError(f"{where}: is absent, so it has no steps and no stand_in")
     return task
 
 
@@ -180,12 +198,23 @@ def _check(claim: Claim, where: str) -> None:
         raise UserError(
             f"{where}: field 'selection' is {claim.selection!r}, not in {_list(SELECTIONS)}"
         )
-    if claim.config and claim.checkpoint:
-        raise UserError(f"{where}: has a config and a checkpoint; a claim is about one of them")
-    if not (claim.config or claim.checkpoint or claim.reason or claim.task.absent):
-        raise UserError(f"{where}: needs a config, a checkpoint, or a reason why neither exists")
+    if claim.evidence is not None and claim.evidence not in EVIDENCE:
+        raise UserError(
+            f"{where}: field 'evidence' is {claim.evidence!r}, not in {_list(EVIDENCE)}"
+        )
+    bases = [f for f in ("config", "checkpoint", "network") if getattr(claim, f)]
+    if len(bases) > 1:
+        raise UserError(f"{where}: has a {' and a '.join(bases)}; a claim is about one of them")
+    if not (bases or claim.reason or claim.task.absent):
+        raise UserError(
+            f"{where}: needs a config, a checkpoint, a network, or a reason why there is none"
+        )
+    if claim.network and claim.metric != "parameters":
+        raise UserError(f"{where}: field 'metric': only parameters are counted in a network")
     if claim.config and claim.metric in EVALUATION_METRICS and not claim.selection:
         raise UserError(f"{where}: field 'selection' must say which epoch counts")
+    if claim.metric == "samples" and bases:
+        raise UserError(f"{where}: field 'metric': samples are not seen from a {bases[0]}")
     if claim.checkpoint and claim.metric not in (*EVALUATION_METRICS, "parameters"):
         raise UserError(f"{where}: field 'metric': {claim.metric} is not seen from a checkpoint")
 

@@ -27,8 +27,17 @@ METRIC_KEYS = (
 )
 """What a line of ``metrics.jsonl`` says; accuracies in percent, ``sop`` in spikes per sample."""
 
+OPTIONAL_METRIC_KEYS = ("rate",)
+"""Said only where a task measures it: ``rate`` is the mean number of spikes per neuron and step."""
+
 PLACE_KEYS = ("data_folder", "mirror", "out", "resume")
 """Settings that name a place on one machine; they are not recorded."""
+
+SELECTS = {"val_loss": 1, "val_accuracy": -1}
+"""What ``run.json`` may say of the epoch whose weights are best, and the sign that makes it least.
+
+A run that does not say it selects by the validation loss.
+"""
 
 # How a run ended -> whether it can go on.
 _STATUS = {
@@ -78,7 +87,9 @@ def read_metrics(run_folder: Path, status: str) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-            rows[int(row["epoch"])] = {key: finite(row.get(key)) for key in METRIC_KEYS}
+            optional = (key for key in OPTIONAL_METRIC_KEYS if key in row)
+            keys = (*METRIC_KEYS, *optional)
+            rows[int(row["epoch"])] = {key: finite(row.get(key)) for key in keys}
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             if number == len(lines) and status != "finished":
                 break
@@ -92,8 +103,8 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
     """Make the line of ``runs.jsonl`` for a run of ``paper``.
 
     It holds all of ``run.json``, the configuration but for the folders of one machine, three rows
-    of metrics (``best``: least validation loss; ``last``; ``max_test``: best test accuracy) and
-    the sha256 of ``best.safetensors``.
+    of metrics (``best``: the epoch that ``selects`` says, see :func:`selected`; ``last``;
+    ``max_test``: best test accuracy) and the sha256 of ``best.safetensors``.
 
     Raises:
         UserError: a file is missing or broken, or files contradict each other.
@@ -110,19 +121,39 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
             f"{run['epochs_planned']} epochs done and metrics to epoch {last}"
         )
     stem = Path(run["config_file"]).stem if run["config_file"] else f"{run['task']}_{run['model']}"
-    best, sha256 = _best(rows, run_folder, finished=status == "finished")
+    selects = run.get("selects", "val_loss")
+    if selects not in SELECTS:
+        raise UserError(
+            f"{run_folder / 'run.json'}: selects is {selects!r}, expected one of "
+            f"{', '.join(SELECTS)}"
+        )
+    best, sha256 = _best(rows, run_folder, selects, finished=status == "finished")
     return {
         "id": f"{stem}-seed{run['seed']}-{run['config_hash'][:8]}",
         "kind": "train",
         **{key: finite(run[key]) for key in RUN_KEYS},
         "command": _without_folders(run["command"]),
         "status": status,
+        "selects": selects,
         "config": _config(run_folder / "config.yaml"),
         "best": best,
         "last": rows[-1],
         "max_test": _extreme(rows, "test_accuracy", sign=-1),
         "sha256": sha256,
     }
+
+
+def selected(
+    rows: Sequence[Mapping[str, Any]], selects: str = "val_loss"
+) -> Mapping[str, Any] | None:
+    """The row of the epoch that validation selects; None where no row has a finite value.
+
+    Args:
+        rows: Metrics, in epoch order.
+        selects: ``val_loss`` for the least loss, ``val_accuracy`` for the highest accuracy; of
+            epochs that tie, the first.
+    """
+    return _extreme(rows, selects, sign=SELECTS[selects])
 
 
 def finite(value: Any) -> Any:
@@ -147,7 +178,7 @@ def _without_folders(command: str) -> str:
 
 
 def _best(
-    rows: Sequence[Mapping[str, Any]], run_folder: Path, *, finished: bool
+    rows: Sequence[Mapping[str, Any]], run_folder: Path, selects: str, *, finished: bool
 ) -> tuple[Mapping[str, Any] | None, str | None]:
     """The row of the best weights and their sha256; None where a run did not get that far.
 
@@ -156,20 +187,21 @@ def _best(
     from core import checkpoints  # imports torch
 
     path = run_folder / "best.safetensors"
+    best = selected(rows, selects)
     if not path.is_file() and not finished:
-        return _extreme(rows, "val_loss", sign=1), None
+        return best, None
     epoch = checkpoints.load(path).manifest["epoch"]
-    least = _extreme(rows, "val_loss", sign=1)
     kept = next((row for row in rows if row["epoch"] == epoch), None)
-    if least and kept and kept["val_loss"] == least["val_loss"]:
+    if best and kept and kept[selects] == best[selects]:
         return kept, checkpoints.sha256(path)
     if finished:
+        extreme = {"val_loss": "least validation loss", "val_accuracy": "best validation accuracy"}
         raise UserError(
-            f"{path} is of epoch {epoch}, but metrics.jsonl has the least validation loss at "
-            f"epoch {least['epoch'] if least else 'none'}: they are not of the same run"
+            f"{path} is of epoch {epoch}, but metrics.jsonl has the {extreme[selects]} at "
+            f"epoch {best['epoch'] if best else 'none'}: they are not of the same run"
         )
     # Killed between saving new best weights and writing their row.
-    return least, checkpoints.sha256(path)
+    return best, checkpoints.sha256(path)
 
 
 def _extreme(rows: Sequence[Mapping[str, Any]], key: str, *, sign: int) -> Mapping[str, Any] | None:

@@ -19,7 +19,14 @@ import yaml
 
 from core.errors import UserError
 from core.files import write_text_atomically
-from core.records.runs import METRIC_KEYS, PLACE_KEYS, build_line, finite, read_metrics
+from core.records.runs import (
+    METRIC_KEYS,
+    OPTIONAL_METRIC_KEYS,
+    PLACE_KEYS,
+    build_line,
+    finite,
+    read_metrics,
+)
 
 EVALUATION_KEYS = (
     *("checkpoint", "sha256", "task", "model", "samples", "accuracy", "loss", "sop"),
@@ -31,7 +38,7 @@ _FREE_KEYS = {"seed", "device", "backend", "threads", *PLACE_KEYS}
 
 @dataclass(frozen=True)
 class Record:
-    """A recorded run (``kind`` train) or evaluation of a checkpoint (``kind`` evaluate)."""
+    """A recorded run, evaluation of a checkpoint, or count of parameters."""
 
     fields: Mapping[str, Any]
     """The line of ``runs.jsonl``."""
@@ -47,7 +54,7 @@ class Record:
 
     @property
     def kind(self) -> str:
-        """``train`` or ``evaluate``."""
+        """``train``, ``evaluate`` or ``count``."""
         return str(self.fields["kind"])
 
     @property
@@ -113,6 +120,23 @@ def record_evaluation(paper_folder: Path, evaluation: Mapping[str, Any]) -> Reco
         runs = _runs_file(paper_folder)
         _write_lines(runs, _put(_read_lines(runs), line))
     return _record(line, paper_folder)
+
+
+def record_counts(
+    paper_folder: Path, counts: Mapping[str, int], about: Mapping[str, Any]
+) -> Record:
+    """Record how many parameters the networks of claims have; counting again replaces the line.
+
+    Args:
+        paper_folder: folder of the paper, ``papers/<paper>``.
+        counts: number of trainable values by the id of the claim.
+        about: how it was counted: ``command``, ``commit``, ``versions`` and more where useful.
+    """
+    line = {"id": "parameters", "kind": "count", "status": "finished", **about, "counts": counts}
+    with _locked(paper_folder):
+        runs = _runs_file(paper_folder)
+        _write_lines(runs, _put(_read_lines(runs), line))
+    return Record(line)
 
 
 def _refuse_loss(earlier: Mapping[str, Any], line: Mapping[str, Any]) -> None:
@@ -197,9 +221,10 @@ def _write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(METRIC_KEYS)
+    keys = (*METRIC_KEYS, *(key for key in OPTIONAL_METRIC_KEYS if any(key in r for r in rows)))
+    writer.writerow(keys)
     for row in rows:
-        values = [row.get(key) for key in METRIC_KEYS]
+        values = [row.get(key) for key in keys]
         # Seven digits are all a float32 metric has.
         writer.writerow(["" if v is None else f"{v:.7g}" for v in values])
     return buffer.getvalue()

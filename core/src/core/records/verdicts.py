@@ -2,7 +2,8 @@
 
 A record counts for a training claim when it is a run of the claim's configuration, unchanged but
 for the seed, on the claim's data set; for an evaluation claim when it evaluated the claim's
-checkpoint on the whole of the claim's test set. Then
+checkpoint on the whole of the claim's test set; for a claim about a network when it counted the
+parameters of that claim. Then
 
 ==================  ===========================================================================
 verdict             when
@@ -11,13 +12,14 @@ reproduced          mean of our finished runs within one published standard devi
                     published value; within the tolerance where no deviation is published
 within tolerance    further than one deviation, but within the tolerance of the claim
 not reproduced      further than the tolerance, in either direction
+other data          run on the stand-in of the task's data set: shown, not judged
 partial             only unfinished runs, or failed ones where the published runs did not fail
 not comparable      run, but the number depends on the machine (``hours``)
 not run             no record counts; the reason says why
 ==================  ===========================================================================
 
-What is measured in a run, at the epoch its claim selects (``min_validation_loss``, ``last`` or
-``max_test``; epoch 0 is the untrained network):
+What is measured in a run, at the epoch its claim selects (``min_validation_loss``,
+``max_validation_accuracy``, ``last`` or ``max_test``; epoch 0 is the untrained network):
 
 - ``test_accuracy`` (%), ``test_loss``, ``sop`` (spikes per test sample), ``sop_per_step``
   (``sop`` divided by all time steps of a sample), ``parameters`` (any run shows these);
@@ -29,22 +31,24 @@ What is measured in a run, at the epoch its claim selects (``min_validation_loss
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.records.claims import Claim
+from core.records.runs import selected
 from core.records.store import Record
 
 VERDICTS = (
     "reproduced",
     "within tolerance",
     "not reproduced",
+    "other data",
     "partial",
     "not comparable",
     "not run",
 )
-_SELECTED = {"min_validation_loss": "best", "last": "last", "max_test": "max_test"}
+_SELECTS = {"min_validation_loss": "val_loss", "max_validation_accuracy": "val_accuracy"}
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,10 @@ class Row:
             "n": self.n,
             "verdict": self.verdict,
             "reason": self.reason,
+            "evidence": claim.evidence,
             "config": claim.config,
             "checkpoint": claim.checkpoint,
+            "network": claim.network,
         }
 
 
@@ -93,7 +99,39 @@ def table(claims: Sequence[Claim], records: Sequence[Record]) -> list[Row]:
 
 
 def _row(claim: Claim, records: Sequence[Record]) -> Row:
-    about = [record for record in records if _is_about(claim, record)]
+    if claim.network is not None:
+        return _counted(claim, records)
+    on_its_data = [record for record in records if _is_about(claim, record, claim.task.data)]
+    if not on_its_data and claim.task.stand_in:
+        on_stand_in = [r for r in records if _is_about(claim, r, claim.task.stand_in)]
+        if on_stand_in:
+            return _on_other_data(_compared(claim, on_stand_in), on_stand_in)
+    return _compared(claim, on_its_data)
+
+
+def _counted(claim: Claim, records: Sequence[Record]) -> Row:
+    """The parameters of a network, as counted last."""
+    counts = [record.fields["counts"] for record in records if record.kind == "count"]
+    if not counts or claim.id not in counts[-1]:
+        return Row(claim, "not run", reason="not counted yet")
+    count = float(counts[-1][claim.id])
+    return Row(claim, _verdict(claim, count), count, n=1, reason=claim.note)
+
+
+def _on_other_data(row: Row, about: Sequence[Record]) -> Row:
+    """A row of runs on the stand-in: what they gave, without a verdict on the published number."""
+    where = f"on {row.claim.task.stand_in}"
+    if not row.n:
+        return replace(row, reason=f"{where}: {row.reason}")
+    settings = [record.fields.get("config", {}) for record in about if not record.changes]
+    protocols = sorted({str(s["protocol"]) for s in settings if "protocol" in s})
+    where += f", protocol {', '.join(protocols)}" if protocols else ""
+    reason = "; ".join(filter(None, [f"ours {where}", row.claim.note]))
+    return replace(row, verdict="other data", reason=reason)
+
+
+def _compared(claim: Claim, about: Sequence[Record]) -> Row:
+    """The row that records about a claim give."""
     counting = [record for record in about if not record.changes]
     if not counting:
         return Row(claim, "not run", reason=_why_not_run(claim, about))
@@ -114,9 +152,9 @@ def _row(claim: Claim, records: Sequence[Record]) -> Row:
     return Row(claim, verdict, mean, std, len(values), reason)
 
 
-def _is_about(claim: Claim, record: Record) -> bool:
+def _is_about(claim: Claim, record: Record, data: str | None) -> bool:
     fields = record.fields
-    if fields["data"]["name"] != claim.task.data:
+    if record.kind == "count" or fields["data"]["name"] != data:
         return False
     if claim.checkpoint:
         whole = fields.get("samples") == claim.task.samples
@@ -161,11 +199,22 @@ def _measure(claim: Claim, record: Record) -> float | None:
     if record.kind == "evaluate":
         row = {"test_accuracy": fields["accuracy"], "test_loss": fields["loss"], **fields}
     else:
-        row = fields[_SELECTED[str(claim.selection)]] or {}
+        row = _selected(str(claim.selection), record) or {}
     if claim.metric == "sop_per_step":
         sop = _number(row.get("sop"))
         return None if sop is None or not claim.task.steps else sop / claim.task.steps
     return _number(row.get(claim.metric))
+
+
+def _selected(selection: str, record: Record) -> Mapping[str, Any] | None:
+    """The metrics of the epoch that a claim selects, whatever the run itself selected."""
+    if selection not in _SELECTS:
+        row: Mapping[str, Any] | None = record.fields[selection]
+        return row
+    if record.fields.get("selects", "val_loss") == _SELECTS[selection]:
+        best: Mapping[str, Any] | None = record.fields["best"]
+        return best
+    return selected(record.curve, _SELECTS[selection])
 
 
 def _epochs_to(share: float, record: Record) -> float | None:

@@ -39,8 +39,9 @@ def load_manifest(paper_folder: Path) -> list[dict[str, Any]]:
 def keep_weights(run_folder: Path, paper_folder: Path, record: Record) -> Path:
     """Copy the best weights of a recorded run to ``checkpoints/`` and list them.
 
-    The file is ``<config>-seed<seed>.safetensors``; those of the same run recorded earlier are
-    replaced.
+    The file is ``<config>-seed<seed>.safetensors``; that of a run with other settings than its
+    configuration file has the whole id of the record. Weights of the same run recorded earlier
+    are replaced.
 
     Raises:
         UserError: the run has no best weights yet, or they are not those of the record.
@@ -51,7 +52,7 @@ def keep_weights(run_folder: Path, paper_folder: Path, record: Record) -> Path:
     fields = record.fields
     if not source.is_file() or checkpoints.sha256(source) != fields["sha256"]:
         raise UserError(f"{source} does not hold the weights of {record.id}; record the run again")
-    stem = record.id.rpartition("-")[0]
+    stem = record.id if record.changes else record.id.rpartition("-")[0]
     target = paper_folder / "checkpoints" / f"{stem}.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as stream:
