@@ -199,7 +199,7 @@ def _measure(claim: Claim, record: Record) -> float | None:
     if record.kind == "evaluate":
         row = {"test_accuracy": fields["accuracy"], "test_loss": fields["loss"], **fields}
     else:
-        row = _selected(str(claim.selection), record) or {}
+        row = dict(_selected(str(claim.selection), record) or {})
     if claim.metric == "sop_per_step":
         sop = _number(row.get("sop"))
         return None if sop is None or not claim.task.steps else sop / claim.task.steps
