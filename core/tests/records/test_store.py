@@ -162,7 +162,7 @@ def swap_weights(run: Path) -> None:
         (lambda run: (run / "best.safetensors").unlink(), r"no checkpoint at .*best"),
         (
             swap_weights,
-            r"is of epoch 0, but metrics.jsonl has the least validation loss at epoch 1",
+            r"is of epoch 0, but metrics.jsonl has the best validation loss at epoch 1",
         ),
     ],
 )
@@ -246,6 +246,7 @@ def test_broken_results_are_named(paper: Path, tmp_path: Path) -> None:
     ("config", "changes"),
     [
         ({"seed": 7, "device": "cuda", "threads": 4, "out": "x"}, []),
+        ({"data": "regenerated", "load_exp_folder": "x", "evaluations": 2}, []),
         ({"lr": 0.2, "clip_norm": 1.0}, ["clip_norm", "lr"]),
         ({"new_setting": 1}, ["new_setting"]),
         ({"omega": [3, 5]}, []),

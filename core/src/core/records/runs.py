@@ -7,11 +7,12 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from core.errors import UserError
+from core.training.selection import Selects, best_row, selection_name
 
 RUN_KEYS = (
     *("paper", "task", "model", "config_file", "config_hash", "command", "seed", "commit"),
@@ -30,14 +31,11 @@ METRIC_KEYS = (
 OPTIONAL_METRIC_KEYS = ("rate",)
 """Said only where a task measures it: ``rate`` is the mean number of spikes per neuron and step."""
 
-PLACE_KEYS = ("data_folder", "mirror", "out", "resume")
+PLACE_KEYS = ("data_folder", "load_exp_folder", "mirror", "out", "resume")
 """Settings that name a place on one machine; they are not recorded."""
 
-SELECTS = {"val_loss": 1, "val_accuracy": -1}
-"""What ``run.json`` may say of the epoch whose weights are best, and the sign that makes it least.
-
-A run that does not say it selects by the validation loss.
-"""
+SELECTS: tuple[Selects, ...] = get_args(Selects)
+"""What ``run.json`` may say of the epoch whose weights are best; the loss where it says nothing."""
 
 # How a run ended -> whether it can go on.
 _STATUS = {
@@ -87,7 +85,7 @@ def read_metrics(run_folder: Path, status: str) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-            optional = (key for key in OPTIONAL_METRIC_KEYS if key in row)
+            optional = (key for key in OPTIONAL_METRIC_KEYS if row.get(key) is not None)
             keys = (*METRIC_KEYS, *optional)
             rows[int(row["epoch"])] = {key: finite(row.get(key)) for key in keys}
         except (json.JSONDecodeError, KeyError, TypeError) as error:
@@ -138,13 +136,13 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
         "config": _config(run_folder / "config.yaml"),
         "best": best,
         "last": rows[-1],
-        "max_test": _extreme(rows, "test_accuracy", sign=-1),
+        "max_test": _max_test(rows),
         "sha256": sha256,
     }
 
 
 def selected(
-    rows: Sequence[Mapping[str, Any]], selects: str = "val_loss"
+    rows: Sequence[Mapping[str, Any]], selects: Selects = "val_loss"
 ) -> Mapping[str, Any] | None:
     """The row of the epoch that validation selects; None where no row has a finite value.
 
@@ -153,7 +151,8 @@ def selected(
         selects: ``val_loss`` for the least loss, ``val_accuracy`` for the highest accuracy; of
             epochs that tie, the first.
     """
-    return _extreme(rows, selects, sign=SELECTS[selects])
+    seen = [row for row in rows if row[selects] is not None]
+    return best_row(seen, selects=selects) if seen else None
 
 
 def finite(value: Any) -> Any:
@@ -178,7 +177,7 @@ def _without_folders(command: str) -> str:
 
 
 def _best(
-    rows: Sequence[Mapping[str, Any]], run_folder: Path, selects: str, *, finished: bool
+    rows: Sequence[Mapping[str, Any]], run_folder: Path, selects: Selects, *, finished: bool
 ) -> tuple[Mapping[str, Any] | None, str | None]:
     """The row of the best weights and their sha256; None where a run did not get that far.
 
@@ -195,15 +194,14 @@ def _best(
     if best and kept and kept[selects] == best[selects]:
         return kept, checkpoints.sha256(path)
     if finished:
-        extreme = {"val_loss": "least validation loss", "val_accuracy": "best validation accuracy"}
         raise UserError(
-            f"{path} is of epoch {epoch}, but metrics.jsonl has the {extreme[selects]} at "
-            f"epoch {best['epoch'] if best else 'none'}: they are not of the same run"
+            f"{path} is of epoch {epoch}, but metrics.jsonl has the best {selection_name(selects)} "
+            f"at epoch {best['epoch'] if best else 'none'}: they are not of the same run"
         )
     # Killed between saving new best weights and writing their row.
     return best, checkpoints.sha256(path)
 
 
-def _extreme(rows: Sequence[Mapping[str, Any]], key: str, *, sign: int) -> Mapping[str, Any] | None:
-    seen = [row for row in rows if row[key] is not None]
-    return min(seen, key=lambda row: sign * row[key]) if seen else None
+def _max_test(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    seen = [row for row in rows if row["test_accuracy"] is not None]
+    return max(seen, key=lambda row: row["test_accuracy"]) if seen else None

@@ -32,8 +32,13 @@ EVALUATION_KEYS = (
     *("checkpoint", "sha256", "task", "model", "samples", "accuracy", "loss", "sop"),
     *("command", "commit", "versions", "device", "data"),
 )
-# Settings that say where and how often a run is done, not what is computed.
-_FREE_KEYS = {"seed", "device", "backend", "threads", *PLACE_KEYS}
+# Settings that say where, how often and how a run is done and told, not what is computed, and which
+# data set it was meant for: the record itself names the one it used.
+_FREE_KEYS = {
+    *("seed", "device", "backend", "threads", "data", "evaluations", "log_tofile", "save_best"),
+    *("use_pretrained_model", "only_do_testing", "start_epoch"),
+    *PLACE_KEYS,
+}
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from typing import Any
 from core.records.claims import Claim
 from core.records.runs import selected
 from core.records.store import Record
+from core.training.selection import Selects
 
 VERDICTS = (
     "reproduced",
@@ -48,7 +49,10 @@ VERDICTS = (
     "not comparable",
     "not run",
 )
-_SELECTS = {"min_validation_loss": "val_loss", "max_validation_accuracy": "val_accuracy"}
+_SELECTS: dict[str, Selects] = {
+    "min_validation_loss": "val_loss",
+    "max_validation_accuracy": "val_accuracy",
+}
 
 
 @dataclass(frozen=True)
