@@ -60,19 +60,20 @@ def make_manifest(
     }
 
 
-def first_facts(job: Job, *, seed: int, base: Path, paper_folder: Path) -> dict[str, Any]:
+def first_facts(job: Job, *, seed: int, base: Path | None, paper_folder: Path) -> dict[str, Any]:
     """``run.json`` of a run that starts now.
 
     Args:
         job: The run.
         seed: Its seed.
-        base: The file its settings started from; recorded where it is one of the paper's.
+        base: The file its settings started from; recorded where it is one of the paper's;
+            None for the defaults.
         paper_folder: Folder of the paper.
     """
-    named = base.resolve().is_relative_to(paper_folder / "configs")
+    named = base is not None and base.resolve().is_relative_to(paper_folder / "configs")
     return {
         **{key: value for key, value in job.manifest.items() if key != "config"},
-        "config_file": f"configs/{base.name}" if named else None,
+        "config_file": f"configs/{base.name}" if base and named else None,
         "seed": seed,
         "started": now(),
         "finished": None,
@@ -91,29 +92,31 @@ def backend_name(neuron: Neuron, recurrent_weight: Tensor | None, backend: str) 
     return choose(Case(neuron, current_TBN, recurrent_weight), backend).name
 
 
+def result_keys(config: DataclassInstance) -> list[str]:
+    """The settings that results depend on."""
+    return [field.name for field in fields(config) if field.metadata.get("hash", True)]
+
+
 def refuse_changes(
     stored: DataclassInstance,
     config: DataclassInstance,
+    keys: Collection[str],
     *,
     flag: str = "--resume",
-    fixed: Collection[str] = (),
-    free: Collection[str] = (),
 ) -> None:
     """Let a run go on elsewhere (device, data folder), but as the run that it is.
 
     Args:
         stored: Settings of the run.
         config: Settings it is asked to go on with.
+        keys: Settings that must be equal.
         flag: What asks for that, for the message.
-        fixed: Settings that must not change though results do not depend on them.
-        free: Settings that may change though results depend on them.
 
     Raises:
         UserError: A setting would change; names all that would.
     """
     old, new = to_dict(stored), to_dict(config)
-    kept = [f.name for f in fields(config) if f.metadata.get("hash", True) and f.name not in free]
-    if changed := [key for key in (*kept, *fixed) if old[key] != new[key]]:
+    if changed := [key for key in keys if old[key] != new[key]]:
         raise UserError(
             f"{flag} continues a run as it was, but {', '.join(changed)} would change; leave "
             "the flag out, or start a new run"

@@ -24,6 +24,7 @@ from core.training.experiment import (
     make_manifest,
     refuse_changes,
     report,
+    result_keys,
 )
 from core.training.fit import Job, fit
 from core.training.loop import Objective, TrainStep, backpropagation_step
@@ -46,7 +47,7 @@ def run(config: Config, base: Path) -> list[dict[str, Any]]:
     """
     if config.resume is not None:
         stored = load_yaml(type(config), config.resume / "config.yaml")
-        refuse_changes(stored, config, fixed=["out"])
+        refuse_changes(stored, config, [*result_keys(config), "out"])
     device = choose_device(config.device, config.threads)
     task = load_task(config)
     seed_everything(config.seed)

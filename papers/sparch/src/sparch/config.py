@@ -1,0 +1,231 @@
+"""Settings of the paper's experiments, and how a command line becomes them.
+
+The keys are the flags of the authors' script, with its defaults, which are the paper's recipe as
+far as it is known. Imports nothing heavy, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from core.config import flag_value, parse
+from core.config_fields import Text, read_value
+from core.errors import UserError
+from core.training.run_folder import read_facts
+
+PAPER = Path(__file__).resolve().parents[2]
+SPIKING = ("LIF", "adLIF", "RLIF", "RadLIF")
+OLD_SPELLINGS = {"--new_exp_folder": "out"}
+DATA_WORDS = ("embedded", "regenerated", "subset")
+"""What ``--data_folder`` may say instead of a folder; stored as ``data``."""
+
+_PLACE: Any = {"hash": False}  # a setting that no result depends on
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of ``run_exp.py``; the files in ``configs/`` hold those of the published rows."""
+
+    model_type: Literal["LIF", "adLIF", "RLIF", "RadLIF", "MLP", "RNN", "LiGRU", "GRU"] = "LIF"
+    """Hidden layers: four spiking neurons, then four layers without spikes."""
+    nb_layers: int = 3
+    """Number of layers, the readout among them."""
+    nb_hiddens: int = 128
+    """Neurons of every hidden layer."""
+    pdrop: float = 0.1
+    """Probability of dropout after every hidden layer."""
+    normalization: str = "batchnorm"
+    """batchnorm or layernorm of the input currents; any other word for none."""
+    use_bias: bool = False
+    """Trainable biases of the feed-forward weights."""
+    bidirectional: bool = False
+    """Run every hidden layer over the sequence in both directions."""
+    use_pretrained_model: bool = field(default=False, metadata=_PLACE)
+    """Go on with the run in load_exp_folder, nb_epochs more epochs; its settings stay."""
+    only_do_testing: bool = field(default=False, metadata=_PLACE)
+    """Test the best weights of load_exp_folder, train nothing (needs use_pretrained_model)."""
+    load_exp_folder: Path | None = field(default=None, metadata=_PLACE)
+    """Folder of the run to go on with or to test."""
+    dataset_name: Literal["shd", "ssc", "hd", "sc"] = "shd"
+    """Spiking Heidelberg Digits, Spiking Speech Commands, or the audio of either (hd, sc)."""
+    data: Literal["original", "regenerated", "subset", "embedded"] = "original"
+    """The original files, SHD converted again from the audio, a part of hd or sc, or a stand-in."""
+    data_folder: str | None = field(default=None, metadata=_PLACE)
+    """Folder with the original files (by default fetched once and cached), or a word for data."""
+    use_augm: bool = False
+    """Augment the training audio of hd and sc."""
+    protocol: Literal["held-out", "published"] = "held-out"
+    """How shd and hd select the epoch: on training speakers held out, or on the test set."""
+    val_fraction: float = 0.1
+    """Part of the training data that protocol held-out sets aside, rounded to whole speakers."""
+    log_tofile: bool = field(default=False, metadata=_PLACE)
+    """Write what is told about the run to log/exp.log in its folder, not to the terminal."""
+    save_best: bool = field(default=True, metadata=_PLACE)
+    """Test the best epoch at the end, with 0 the last one; the weights of both are always kept."""
+    batch_size: int = 128
+    """Samples per training step."""
+    nb_epochs: int = 5
+    """Epochs to train; of a run that goes on: how many more."""
+    start_epoch: int = field(default=0, metadata=_PLACE)
+    """Epochs that the run in load_exp_folder has done."""
+    lr: float = 1e-2
+    """Learning rate of Adam at the start; 0.001 is better for hd and sc."""
+    scheduler_patience: int = 1
+    """Epochs in a row without a better validation accuracy before the learning rate falls."""
+    scheduler_factor: float = 0.7
+    """What the learning rate is multiplied by then."""
+    use_regularizers: bool = False
+    """Penalty on the firing rates of spiking neurons outside reg_fmin ... reg_fmax."""
+    reg_factor: float = 0.5
+    """Weight of that penalty."""
+    reg_fmin: float = 0.01
+    """Firing rate, spikes per step, below which a neuron is too quiet."""
+    reg_fmax: float = 0.5
+    """Firing rate, spikes per step, above which a neuron is too loud."""
+    clip_norm: float | None = None
+    """Largest global gradient norm; none for no clipping, as in the paper's code."""
+    init_state: Literal["rand", "zeros"] = "rand"
+    """States of spiking neurons before the first step: uniform in [0, 1), as published, or 0."""
+    evaluations: int = field(default=5, metadata=_PLACE)
+    """Tests at the end, with different random states before the first step: mean and spread."""
+    seed: int = 0
+    """Decides initial weights, states, dropout, split and batch order."""
+    out: Path | None = field(default=None, metadata=_PLACE)
+    """Folder for everything the run writes; by default one in exp/test_exps/."""
+    resume: Path | None = field(default=None, metadata=_PLACE)
+    """Finish the interrupted run in this folder, bit for bit."""
+    mirror: str | None = field(default=None, metadata=_PLACE)
+    """Address to download the original files from, before the built-in ones."""
+    device: str = field(default="auto", metadata=_PLACE)
+    """auto, cpu, cuda or cuda:N."""
+    threads: int = field(default=0, metadata=_PLACE)
+    """Processor threads; 0 for PyTorch's choice."""
+    backend: str = field(default="auto", metadata=_PLACE)
+    """How spiking neurons run over time, see `core doctor`."""
+
+    def __post_init__(self) -> None:
+        if self.data_folder in DATA_WORDS:
+            object.__setattr__(self, "data", self.data_folder)
+            object.__setattr__(self, "data_folder", None)
+        self._check_numbers()
+        self._check_combinations()
+
+    @property
+    def is_spiking(self) -> bool:
+        """Whether the hidden layers spike."""
+        return self.model_type in SPIKING
+
+    def _check_numbers(self) -> None:
+        for name, least in (
+            *(("nb_layers", 2), ("nb_hiddens", 1), ("batch_size", 1), ("evaluations", 1)),
+            *(("nb_epochs", 0), ("start_epoch", 0), ("scheduler_patience", 0), ("threads", 0)),
+            *(("reg_factor", 0), ("reg_fmin", 0)),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        for name in ("lr", "clip_norm"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("scheduler_factor", "val_fraction"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
+        if not 0.0 <= self.pdrop < 1.0:
+            raise ValueError(f"pdrop is {self.pdrop}; it must be at least 0, below 1")
+        if self.reg_fmin > self.reg_fmax:
+            raise ValueError(f"reg_fmin is {self.reg_fmin}, above reg_fmax, {self.reg_fmax}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed is {self.seed}; it must be in 0 ... 2**32 - 1")
+
+    def _check_combinations(self) -> None:
+        if self.model_type == "MLP" and self.bidirectional:
+            raise ValueError(
+                "an MLP looks at single steps, so it has no direction: no bidirectional"
+            )
+        if self.use_regularizers and not self.is_spiking:
+            raise ValueError(f"use_regularizers is about spikes, and {self.model_type} has none")
+        if self.data == "regenerated" and self.dataset_name != "shd":
+            raise ValueError(f"data regenerated exists for shd, not for {self.dataset_name}")
+        if self.data == "subset" and self.dataset_name not in ("hd", "sc"):
+            raise ValueError(f"data subset exists for hd and sc, not for {self.dataset_name}")
+        if self.data_folder is not None and self.data != "original":
+            raise ValueError(f"data {self.data} takes no data_folder; add --data original")
+        if self.use_pretrained_model and self.load_exp_folder is None:
+            raise ValueError("use_pretrained_model needs load_exp_folder, the folder of a run")
+        if self.only_do_testing and not self.use_pretrained_model:
+            raise ValueError(
+                "only_do_testing needs a trained model: add --use_pretrained_model 1 "
+                "--load_exp_folder FOLDER"
+            )
+
+
+def default_folder(config: Config) -> Path:
+    """Where a run writes without ``--new_exp_folder``: the name that the authors' code gives it."""
+    bias = "bias" if config.use_bias else "nobias"
+    direction = "bdir" if config.bidirectional else "udir"
+    penalty = "reg" if config.use_regularizers else "noreg"
+    name = (
+        f"{config.dataset_name}_{config.model_type}_{config.nb_layers}lay{config.nb_hiddens}"
+        f"_drop{config.pdrop}_{config.normalization}_{bias}_{direction}_{penalty}_lr{config.lr}"
+    )
+    return Path("exp") / "test_exps" / name.replace(".", "_")
+
+
+def parse_command_line(argv: Sequence[str], *, prog: str) -> tuple[Config, Path | None]:
+    """Settings of ``run_exp.py``, and the file they start from (None: the defaults).
+
+    ``--config`` names that file; ``--resume`` and ``--use_pretrained_model 1 --load_exp_folder``
+    take the settings of the run to go on with. All other flags change single settings.
+
+    Raises:
+        UserError: Wrong flags, values or files.
+    """
+    resumed, file = flag_value(argv, "resume"), flag_value(argv, "config")
+    loaded = flag_value(argv, "load_exp_folder") if _loads(argv) else None
+    base = None
+    if run := resumed or loaded:
+        _refuse_other_folder(Path(run))
+        base = Path(run) / "config.yaml"
+    elif file:
+        base = Path(file)
+    config = parse(
+        Config,
+        argv,
+        prog=prog,
+        description="Train and test networks on spoken commands, as spikes or as audio.",
+        old_spellings=OLD_SPELLINGS,
+        defaults_file=base,
+    )
+    if config.use_pretrained_model and (resumed or not loaded):
+        raise UserError(
+            "--use_pretrained_model 1 goes with --load_exp_folder FOLDER as a flag, and not with "
+            "--resume; --help explains each option"
+        )
+    if loaded and flag_value(argv, "nb_epochs") is None:
+        config = replace(config, nb_epochs=Config.nb_epochs)  # more epochs, not those it had
+    return config, base
+
+
+def _loads(argv: Sequence[str]) -> bool:
+    """Whether ``--use_pretrained_model`` is on; of a wrong value, ``parse`` complains best."""
+    given = flag_value(argv, "use_pretrained_model")
+    try:
+        return given is not None and bool(read_value(bool, Text(given or "true")))
+    except ValueError:
+        return False
+
+
+def _refuse_other_folder(folder: Path) -> None:
+    """Say so at once where a folder holds no run of this paper."""
+    if (theirs := folder / "checkpoints" / "best_model.pth").is_file():
+        raise UserError(
+            f"{theirs} was saved by the authors' code as a whole Python object, which is never "
+            "loaded here because it could run code; with their code, save its state_dict: "
+            f"torch.save(torch.load({theirs.name!r}).state_dict(), 'weights.pth'), then test that "
+            "file here: python evaluate.py weights.pth --dataset_name ..."
+        )
+    paper = read_facts(folder).get("paper")
+    if paper != "sparch":
+        raise UserError(f"{folder} is a run of {paper}, not of sparch; choose another folder")
