@@ -230,12 +230,12 @@ def _fused() -> Iterable[str]:
     import torch
 
     from core import neurons
-    from core.scan.fused import not_fused
+    from core.scan.fused import has_kernels
 
     kinds = [getattr(neurons, name) for name in neurons.__all__]
     for kind in kinds:
         known = isinstance(kind, type) and issubclass(kind, neurons.Neuron)
-        if known and kind is not neurons.Neuron and not_fused(kind(1), torch.float32) is None:
+        if known and kind is not neurons.Neuron and has_kernels(kind(1), torch.float32):
             yield kind.__name__
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from core.neurons.base import Neuron
 from core.scan import reference
 from core.scan.cpu import backend as cpu
 from core.scan.gpu import backend as gpu
+from core.scan.graph import StepGraph
+from core.scan.trace import graph_of
 
 logger = logging.getLogger("core.scan")
 
@@ -37,6 +40,12 @@ class Case:
     recurrent_weight: Tensor | None = None
     spike_mask_TBN: Tensor | None = None
     pathways: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def graph(self) -> StepGraph:
+        """The neuron's step, for a fused backend; raises :class:`core.scan.graph.Unfusable`."""
+        masked = self.spike_mask_TBN is not None
+        return graph_of(self.neuron, self.current_TBN.dtype, masked=masked)
 
 
 @dataclass(frozen=True)

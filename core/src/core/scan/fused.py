@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core.neurons.base import Neuron
-from core.scan.graph import StepGraph, Unfusable
+from core.scan.graph import Unfusable
 from core.scan.trace import graph_of
 
 if TYPE_CHECKING:
@@ -38,24 +38,27 @@ def refusal(case: Case) -> str | None:
         return f"it has no further recurrent pathway ({', '.join(case.pathways)})"
     if case.spike_mask_TBN is not None and case.spike_mask_TBN.requires_grad:
         return "it gives no gradient of the spike mask"
-    return not_fused(case.neuron, current.dtype, recurrent=case.recurrent_weight is not None)
-
-
-def not_fused(neuron: Neuron, dtype: torch.dtype, *, recurrent: bool = False) -> str | None:
-    """Why the neuron's step has no kernel, or None."""
     try:
-        graph = graph_of(neuron, dtype, masked=False)
+        graph = case.graph
     except Unfusable as error:
         return str(error)
-    if recurrent and graph.forward[0] != graph.forward[-1]:
+    if case.recurrent_weight is not None and graph.forward[0] != graph.forward[-1]:
         return "its output is not the spike that its state keeps"
     return None
+
+
+def has_kernels(neuron: Neuron, dtype: torch.dtype) -> bool:
+    """Whether the neuron's step can be a kernel."""
+    try:
+        graph_of(neuron, dtype, masked=False)
+    except Unfusable:
+        return False
+    return True
 
 
 def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any]:
     """Run a case that :func:`refusal` lets pass. See :func:`core.scan.scan`."""
     current, neuron = case.current_TBN, case.neuron
-    graph: StepGraph = graph_of(neuron, current.dtype, masked=case.spike_mask_TBN is not None)
     batch, neurons = current.shape[1:]
     coefficients = [
         c if c.shape == (neurons,) else c.expand(neurons) for c in neuron.coefficients()
@@ -66,6 +69,6 @@ def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any]:
         zero = sum(c.sum() for c in coefficients)
         return current + zero, neuron.State(*before)
     output, *after = apply(
-        graph, current, case.recurrent_weight, case.spike_mask_TBN, coefficients, before
+        case.graph, current, case.recurrent_weight, case.spike_mask_TBN, coefficients, before
     )
     return output, neuron.State(*after)

@@ -62,6 +62,10 @@ class Node:
     boolean: bool
 
 
+#: The gradient of the spike after a step, as a node.
+GRADIENT = ("input", ("gs0",))
+
+
 @dataclass(frozen=True)
 class StepGraph:
     """One step of a neuron and its derivative, for one element.
@@ -93,6 +97,52 @@ class StepGraph:
     def __hash__(self) -> int:
         # A graph is the key of its kernels, looked up at every call: hashing it anew costs more.
         return self._hash
+
+    @cached_property
+    def gates(self) -> tuple[int, ...]:
+        """Nodes such that the gradient of the new spike matters only where one is not zero.
+
+        A surrogate that is zero outside of a window is such a node: where all of them are zero,
+        nobody needs to know what the spike did to later steps. They read coefficients, state and
+        current alone. Empty where there are none, or where that gradient also goes another way.
+        """
+        users: dict[int, list[int]] = {}
+        for index in self.needed(self.backward):
+            if self.nodes[index].op not in ("input", "const"):
+                for argument in set(self.nodes[index].args):
+                    users.setdefault(argument, []).append(index)
+        found: set[int] = set()
+        stack = [i for i, node in enumerate(self.nodes) if (node.op, node.args) == GRADIENT]
+        while stack:
+            gradient = stack.pop()
+            if gradient in self.backward:
+                return ()
+            for user in users.get(gradient, []):
+                node = self.nodes[user]
+                others = [argument for argument in node.args if argument != gradient]
+                if node.op not in ("add", "sub", "neg", "mul", "div", "where"):
+                    return ()
+                if node.op == "where" and self._is_zero(node.args[2]):
+                    found.add(node.args[0])
+                elif node.op == "mul" and others and self._vanishes(others[0]):
+                    found.add(others[0])
+                elif node.op == "where" or (node.op == "div" and node.args[0] != gradient):
+                    return ()
+                else:
+                    stack.append(user)
+        return tuple(sorted(found))
+
+    def _vanishes(self, index: int) -> bool:
+        """Whether a node is zero on some range of what it depends on, not only at a point."""
+        node = self.nodes[index]
+        if node.op == "mul":
+            return any(self._vanishes(argument) for argument in node.args)
+        if node.op == "maximum":
+            return any(self._is_zero(argument) for argument in node.args)
+        return node.op == "to_float"
+
+    def _is_zero(self, index: int) -> bool:
+        return (self.nodes[index].op, self.nodes[index].args) == ("const", (0.0,))
 
     def needed(self, outputs: Iterable[int]) -> list[int]:
         """The nodes that ``outputs`` depend on, themselves included, in order of computation."""

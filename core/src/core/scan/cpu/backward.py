@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+
 from core.scan.cpu import recurrence
-from core.scan.cpu.code import I64, Value
+from core.scan.cpu.code import I32, I64, Value
 from core.scan.cpu.kernel import AHEAD, BACKWARD, Kernel, Variant
 from core.scan.cpu.machine import Machine
+
+#: Share of open gates (tenths) above which the whole product is faster: it reads the weight once
+#: for a block of rows, and the product of listed columns anew for every row.
+OPEN_TENTHS = 4
 
 
 def backward_text(variant: Variant, machine: Machine) -> str:
@@ -107,11 +113,7 @@ class _Backward(Kernel):
         code = self.code
         if self.variant.recurrent:
             with code.when(code.builder.icmp_signed("<", code.sum(t, 1), code.slot("T"))):
-                recurrence.multiply(
-                    code, self.sequence("gx", code.sum(t, 1), I64(0)), code.slot("gx_b"),
-                    self.rows, code.slot("N"), code.array("packed"), code.slot("panels"),
-                    self.product, code.slot("product_row"),
-                )  # fmt: skip
+                self.feed_back(t, k)
         with code.loop(0, self.rows) as r:
             before = self.row_before(k, r)
             self.retreat_row(t, k, r, before)
@@ -119,6 +121,70 @@ class _Backward(Kernel):
                 wanted = code.builder.icmp_signed("!=", code.slot("weight_gradient"), I64(0))
                 with code.when(wanted):
                     self.add_weight_gradient(t, r, before[0])
+
+    def feed_back(self, t: Value, k: Value) -> None:
+        """What the step after ``t`` says about the spikes of step ``t``, for all rows."""
+        code = self.code
+
+        def everything() -> None:
+            recurrence.multiply(
+                code, self.sequence("gx", code.sum(t, 1), I64(0)), code.slot("gx_b"),
+                self.rows, code.slot("N"), code.array("packed"), code.slot("panels"),
+                self.product, code.slot("product_row"),
+            )  # fmt: skip
+
+        if not self.graph.gates:
+            everything()
+            return
+        counts = code.variable(I64(0))
+        with code.loop(0, self.rows) as r:
+            listed = self.list_open(t, k, r)
+            code.builder.store(code.builder.trunc(listed, I32), self.listed(r))
+            code.builder.store(code.sum(code.read(counts), listed), counts)
+        all_of_them = code.product(self.rows, code.slot("N"))
+        tenths = code.product(code.read(counts), 10), code.product(all_of_them, OPEN_TENTHS)
+        few = code.builder.icmp_signed("<", *tenths)
+        with code.builder.if_else(few) as (then, otherwise):
+            with then, code.loop(0, self.rows) as r:
+                self.feed_back_listed(t, r)
+            with otherwise:
+                everything()
+
+    def list_open(self, t: Value, k: Value, r: Value) -> Value:
+        """List where a gate of row ``r`` is open; returns how many."""
+        code, graph, before = self.code, self.graph, self.row_before(k, r)
+
+        def active(i: Value, mask: Value | None) -> Value:
+            inputs = self.inputs(t, r, i, mask, before, self.total(k, r))
+            values = graph.evaluate(graph.gates, inputs, self.table)
+            opened = [
+                value
+                if graph.nodes[gate].boolean
+                else code.builder.fcmp_unordered("!=", value, code.constant(0.0))
+                for gate, value in zip(graph.gates, values, strict=True)
+            ]
+            return functools.reduce(code.builder.or_, opened)
+
+        return recurrence.list_places(
+            code, self.width, code.at(self.listed(r), 1, kind=I32), active
+        )
+
+    def listed(self, r: Value) -> Value:
+        """The list of row ``r``: how many, then the places."""
+        code = self.code
+        row = code.product(r, code.sum(code.slot("N"), 1))
+        return code.at(self.indices, code.sum(code.slot("N"), row), kind=I32)
+
+    def feed_back_listed(self, t: Value, r: Value) -> None:
+        """The product of row ``r`` at the listed places; what stands elsewhere meets a zero."""
+        code = self.code
+        result = code.at(self.product, code.product(r, code.slot("product_row")))
+        count = code.builder.zext(code.load_one(self.listed(r), I32), I64)
+        recurrence.multiply_listed(
+            code, self.sequence("gx", code.sum(t, 1), r), code.array("weight"),
+            code.slot("weight_row"), code.at(self.listed(r), 1, kind=I32), count, result,
+            self.width,
+        )  # fmt: skip
 
     def retreat_row(self, t: Value, k: Value, r: Value, before: list[Value]) -> None:
         code, graph = self.code, self.graph

@@ -154,6 +154,18 @@ class Code:
             return self.builder.fadd(self.builder.fmul(a, b), c)
         return self.intrinsic("llvm.fma", a, b, c)
 
+    def total(self, value: Value) -> Value:
+        """The sum of a vector's lanes, by halves."""
+        zeros = ir.Constant(value.type, ir.Undefined)
+        width = self.lanes
+        while width > 1:
+            width //= 2
+            upper = [I32(width + lane) if lane < width else I32(0) for lane in range(self.lanes)]
+            kind = ir.VectorType(I32, self.lanes)
+            moved = self.builder.shuffle_vector(value, zeros, ir.Constant(kind, upper))
+            value = self.builder.fadd(value, moved)
+        return self.builder.extract_element(value, I32(0))
+
     def intrinsic(self, name: str, *values: Value) -> Value:
         """An LLVM intrinsic on vectors, such as ``llvm.fabs``."""
         kind = ir.FunctionType(self.vector, [self.vector] * len(values))

@@ -119,10 +119,13 @@ class _Launch:
         work = self.shape.numel() // workers.ELEMENTS_PER_THREAD
         threads = max(1, min(torch.get_num_threads(), plan.tasks, work))
         memory = empty((threads, scratch), self.dtype)
-        indices = torch.empty(threads, neurons, dtype=torch.int32)
+        # One list of spikes, and backwards one list per row.
+        places = neurons if forward else neurons + plan.rows * (neurons + 1)
+        indices = torch.empty(threads, places, dtype=torch.int32)
         counters = (ctypes.c_int64 * 2)(0, 0)
         slots |= {"counters": ctypes.addressof(counters), "scratch_size": scratch}
-        slots |= {"scratch": memory.data_ptr(), "indices": indices.data_ptr()}
+        slots |= {"scratch": memory.data_ptr()}
+        slots |= {"indices": indices.data_ptr(), "indices_size": places}
         workers.run(kernel, (ctypes.c_int64 * len(names))(*[slots[n] for n in names]), threads)
 
     def _streams(self, written: Tensor | None) -> bool:
@@ -135,14 +138,11 @@ class _Launch:
 
 
 def _stacked(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    stacked = empty((len(tensors), *tensors[0].shape), dtype)
-    for place, tensor in zip(stacked, tensors, strict=True):
-        place.copy_(tensor)
-    return stacked
+    return torch.stack(list(tensors), out=empty((len(tensors), *tensors[0].shape), dtype))
 
 
 def _wanted(parts: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
-    return [part if keep else None for part, keep in zip(parts, wanted, strict=True)]
+    return [parts[place] if keep else None for place, keep in enumerate(wanted)]
 
 
 class Scan(torch.autograd.Function):
@@ -258,19 +258,12 @@ class Scan(torch.autograd.Function):
             weight_gradient = later.t() @ output[:-1].flatten(0, 1) + first.t() @ spike
         if weight is not None and wants.state[0]:
             state_gradient[0] += gx[0] @ weight  # the initial spike feeds the first step
-        parts = blocks.sum(0) if any(wants.coefficients) else blocks[0]
         return (
             None,
             None,
             gx if wants.current else None,
             weight_gradient,
             None,
-            *[
-                part if wanted else None
-                for part, wanted in zip(parts, wants.coefficients, strict=True)
-            ],
-            *[
-                part if wanted else None
-                for part, wanted in zip(state_gradient, wants.state, strict=True)
-            ],
+            *_wanted(blocks.sum(0) if any(wants.coefficients) else blocks, wants.coefficients),
+            *_wanted(state_gradient, wants.state),
         )

@@ -29,9 +29,9 @@ from core.scan.graph import StepGraph
 #: Slots that both kernels read: sizes, the geometry of tasks, and the arrays of the forward pass.
 #: ``*_t`` and ``*_b`` are strides in elements; the stride over neurons is one everywhere.
 #: ``counters`` are the next task and the next seat: every thread has a seat, and by it its own part
-#: of ``scratch`` and ``indices``.
+#: of ``scratch`` and ``indices``, whose sizes per seat are given.
 COMMON = (
-    *("counters", "tasks", "control", "scratch", "scratch_size", "indices"),
+    *("counters", "tasks", "control", "scratch", "scratch_size", "indices", "indices_size"),
     *("T", "B", "N", "segment", "segments", "rows", "columns", "column_blocks", "padded"),
     *("x", "x_t", "x_b", "mask", "mask_t", "mask_b", "coefficients", "kept"),
     *("weight", "weight_row"),
@@ -92,7 +92,7 @@ class Kernel:
         )
         own = code.product(seat, code.slot("scratch_size"))
         self.scratch = code.at(code.array("scratch"), own)
-        own = code.product(seat, code.slot("N"))
+        own = code.product(seat, code.slot("indices_size"))
         self.indices = code.at(code.array("indices"), own, kind=I32)
         with code.endless() as leave_if:
             task = b.atomic_rmw("add", code.array("counters"), I64(1), "monotonic")

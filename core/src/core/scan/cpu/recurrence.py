@@ -14,6 +14,9 @@ from core.scan.cpu.machine import Machine
 
 #: Vectors of a row that a gather holds in registers at once.
 PANEL = 8
+#: Rows of the weight that a product with few columns reads at once: enough sums to keep both
+#: multipliers busy while each waits for its own last one.
+TOGETHER = 8
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,18 @@ def packed(weight: Tensor, machine: Machine) -> Tensor:
 
 
 def list_spikes(code: Code, row: Value, width: Value, indices: Value) -> Value:
-    """Write the places of what is not zero in a padded row to ``indices``; returns how many.
+    """Write the places of what is not zero in a padded row to ``indices``; returns how many."""
+
+    def active(i: Value, mask: Value | None) -> Value:
+        return code.builder.fcmp_unordered("!=", code.load(code.at(row, i)), code.constant(0.0))
+
+    return list_places(code, width, indices, active)
+
+
+def list_places(
+    code: Code, width: Value, indices: Value, active: Callable[[Value, Value | None], Value]
+) -> Value:
+    """Write the places where ``active(i, mask)`` is true to ``indices``; returns how many.
 
     Places ascend, so that sums over them always run in the same order.
     """
@@ -54,10 +68,10 @@ def list_spikes(code: Code, row: Value, width: Value, indices: Value) -> Value:
     bits_kind = ir.IntType(code.lanes)
 
     def one(i: Value, mask: Value | None) -> None:
-        active = b.fcmp_unordered("!=", code.load(code.at(row, i)), code.constant(0.0))
+        chosen = active(i, mask)
         if mask is not None:
-            active = b.and_(active, mask)
-        bits = code.variable(b.zext(b.bitcast(active, bits_kind), I64))
+            chosen = b.and_(chosen, mask)
+        bits = code.variable(b.zext(b.bitcast(chosen, bits_kind), I64))
         with code.endless() as leave_if:
             left = code.read(bits)
             leave_if(b.icmp_signed("==", left, I64(0)))
@@ -206,3 +220,43 @@ def multiply(
                 )
                 for v, place in enumerate(row):
                     code.store(code.read(place), code.at(target, v * lanes))
+
+
+def multiply_listed(
+    code: Code,
+    row: Value,
+    weight: Value,
+    stride: Value,
+    indices: Value,
+    count: Value,
+    result: Value,
+    width: Value,
+) -> None:
+    """``result[j] = sum over i of weight[j, i] row[i]`` for every listed ``j``.
+
+    ``row`` is exactly ``width`` long; ``result`` and the rows of ``weight`` are padded.
+    """
+
+    def some(first: Value, how_many: int) -> None:
+        places = [
+            code.builder.zext(code.load_one(code.at(indices, first, m, kind=I32), I32), I64)
+            for m in range(how_many)
+        ]
+        rows = [code.at(weight, code.product(place, stride)) for place in places]
+        sums = [code.variable(code.constant(0.0)) for _ in places]
+
+        def one(i: Value, mask: Value | None) -> None:
+            part = code.load(code.at(row, i), mask)
+            for source, place in zip(rows, sums, strict=True):
+                product = code.multiply_add(part, code.load(code.at(source, i)), code.read(place))
+                code.builder.store(product, place)
+
+        code.across(width, one)
+        for place, total in zip(places, sums, strict=True):
+            code.builder.store(code.total(code.read(total)), code.at(result, place))
+
+    full = code.builder.and_(count, I64(-TOGETHER))
+    with code.loop(0, full, TOGETHER) as first:
+        some(first, TOGETHER)
+    with code.loop(full, count) as first:
+        some(first, 1)
