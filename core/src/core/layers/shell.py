@@ -62,7 +62,7 @@ class Shell(nn.Module):
         self.bidirectional = bidirectional
         self._normalization: Normalization = normalization
         self._bias = bias
-        self.drop = nn.Dropout(dropout)
+        self.drop: nn.Module = nn.Dropout(dropout)
 
     def projection(self, inputs: int) -> nn.Linear:
         """A feed-forward matrix ``[N, I]``, ``U(+-1/sqrt(I))``."""

@@ -76,16 +76,19 @@ class SpikingLayer(Shell):
             generator: Where a random initial state is drawn from; None for PyTorch's global one.
                 Dropout always draws from the global one.
         """
-        weight = None
-        if self.V is not None:
-            weight = self.V.weight.clone().fill_diagonal_(0.0).t()
         spikes_TBN, state = scan(
             self.neuron,
             self.current(x_TBI, self.W, self.norm),
-            recurrent_weight=weight,
+            recurrent_weight=self.recurrent_weight(),
             state=state,
             backend=self.backend,
             generator=generator,
         )
         spikes_TBH = self.joined(spikes_TBN)
         return LayerOutput(self.drop(spikes_TBH), spikes_TBH, state)
+
+    def recurrent_weight(self) -> Tensor | None:
+        """``V0`` transposed, from column to row as :func:`core.scan.scan` takes it."""
+        if self.V is None:
+            return None
+        return self.V.weight.clone().fill_diagonal_(0.0).t()
