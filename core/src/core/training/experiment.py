@@ -154,7 +154,7 @@ def report(job: Job, folder: RunFolder, history: list[dict[str, Any]]) -> str:
     facts = folder.facts
     title = f"{job.manifest['model'].upper()} on {facts['data']['name']}, seed {facts['seed']}"
     try:
-        learning_curve(history, picture, title=title)
+        learning_curve(history, picture, title=title, selects=job.selects)
     except OSError as error:
         raise RunFailed(
             f"cannot write {picture} ({error.strerror}), but the training is finished and saved "

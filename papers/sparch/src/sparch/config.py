@@ -22,6 +22,13 @@ OLD_SPELLINGS = {"--new_exp_folder": "out"}
 DATA_WORDS = ("embedded", "regenerated", "subset")
 """What ``--data_folder`` may say instead of a folder; stored as ``data``."""
 
+SAVE_STATE_DICT = (
+    "Where their code is installed, save its weights: "
+    "torch.save(torch.load('best_model.pth', weights_only=False).state_dict(), 'weights.pth'), "
+    "and test them here: python evaluate.py weights.pth"
+)
+"""What to do with a checkpoint of the authors' code."""
+
 _PLACE: Any = {"hash": False}  # a setting that no result depends on
 
 
@@ -117,6 +124,11 @@ class Config:
     def is_spiking(self) -> bool:
         """Whether the hidden layers spike."""
         return self.model_type in SPIKING
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two evaluations of the same network may differ."""
+        return self.is_spiking and self.init_state == "rand"
 
     def _check_numbers(self) -> None:
         for name, least in (
@@ -221,10 +233,8 @@ def _refuse_other_folder(folder: Path) -> None:
     """Say so at once where a folder holds no run of this paper."""
     if (theirs := folder / "checkpoints" / "best_model.pth").is_file():
         raise UserError(
-            f"{theirs} was saved by the authors' code as a whole Python object, which is never "
-            "loaded here because it could run code; with their code, save its state_dict: "
-            f"torch.save(torch.load({theirs.name!r}).state_dict(), 'weights.pth'), then test that "
-            "file here: python evaluate.py weights.pth --dataset_name ..."
+            f"{theirs} was saved by the authors' code as a whole module, which is not loaded here, "
+            f"because it could run code. {SAVE_STATE_DICT}"
         )
     paper = read_facts(folder).get("paper")
     if paper != "sparch":

@@ -14,6 +14,7 @@ from core import checkpoints
 from core.config import load_yaml, to_yaml
 from core.errors import UserError
 from core.files import write_text_atomically
+from core.layers import SpikingLayer
 from core.training.devices import choose_device
 from core.training.experiment import (
     backend_name,
@@ -30,9 +31,9 @@ from core.training.run_folder import RESUME, RunFolder
 from core.training.schedules import plateau_of_accuracy
 from core.training.seeding import seed_everything
 from sparch.config import PAPER, Config, default_folder
-from sparch.evaluation import Tests, make_tests
 from sparch.models import ANN, SNN, build, count_parameters
 from sparch.objectives import RatePenalty, make_objective
+from sparch.repeated import Evaluations, evaluate_repeatedly
 from sparch.task import Task, load_task
 
 NETWORK_KEYS = (
@@ -102,8 +103,8 @@ def _continued(config: Config, folder: Path) -> Config:
     done = checkpoints.load_resume_state(folder / RESUME)["progress"]["epoch"]
     if config.start_epoch != done:
         raise UserError(
-            f"--start_epoch is {config.start_epoch}, but the run in {folder} has done {done} "
-            f"epochs; use --start_epoch {done}"
+            f"--start_epoch is {config.start_epoch}, but the last epoch of the run in {folder} is "
+            f"{done}; use --start_epoch {done}"
         )
     return replace(config, nb_epochs=done + config.nb_epochs)
 
@@ -159,6 +160,7 @@ def backend_of(model: SNN | ANN, backend: str) -> str:
     if isinstance(model, ANN):
         return "torch"
     layer = model.snn[0]
+    assert isinstance(layer, SpikingLayer)
     return backend_name(layer.neuron, None if layer.V is None else layer.V.weight, backend)
 
 
@@ -220,16 +222,16 @@ def _test_only(config: Config) -> None:
         print(_tests_of(job, task, folder / f"{kept}.safetensors", config))
 
 
-def _tests_of(job: Job, task: Task, path: Path, config: Config) -> Tests:
+def _tests_of(job: Job, task: Task, path: Path, config: Config) -> Evaluations:
     checkpoint = checkpoints.load(path)
     checkpoints.load_into(job.model, checkpoint.weights, str(path))
-    return make_tests(
+    return evaluate_repeatedly(
         job.model,
         task.test,
         job.objective,
         name=f"{path.stem} weights, epoch {checkpoint.manifest['epoch']}",
         device=job.device,
-        times=config.evaluations if config.is_spiking and config.init_state == "rand" else 1,
+        times=config.evaluations if config.is_random else 1,
     )
 
 
