@@ -96,17 +96,105 @@ def test_compare_curves_draws_mean_band_and_dot(tmp_path: Path, saved_axes: list
     assert [tuple(np.asarray(dot.get_xydata())[0]) for dot in dots] == [(1, 94), (2, 96), (1, 50)]
 
 
+def test_learning_curve_marks_the_epoch_that_was_selected(
+    tmp_path: Path, saved_axes: list[Axes]
+) -> None:
+    rows = metric_rows([20.0, 80.0, 60.0, 80.0], best=2)
+    path = tmp_path / "curve.png"
+    plots.learning_curve(rows, path, title="RadLIF", selects="val_accuracy")
+    assert legend(saved_axes[0])[-1] == "80.00 % at the best validation accuracy (epoch 1)"
+
+
+def test_a_network_without_spikes_has_one_panel(tmp_path: Path, saved_axes: list[Axes]) -> None:
+    rows = [row | {"sop": None} for row in metric_rows([20.0, 60.0])]
+    plots.learning_curve(rows, tmp_path / "curve.png", title="GRU")
+    assert len(saved_axes) == 1
+
+
+def test_compare_curves_marks_published_values_in_view(
+    tmp_path: Path, saved_axes: list[Axes]
+) -> None:
+    runs = {"LIF": [metric_rows([60.0, 80.0])], "GRU": [metric_rows([60.0, 90.0])]}
+    plots.compare_curves(
+        runs,
+        tmp_path / "compare.png",
+        goals={"GRU": 90.4, "LIF": 40.0},
+        goals_label="published, on SHD",
+        bottom=50.0,
+    )
+    (axes,) = saved_axes
+    assert legend(axes) == ["LIF", "GRU", "published, on SHD"]
+    (mark,) = [line for line in axes.lines if line.get_marker() == "D" and len(line.get_xydata())]
+    assert (mark.get_ydata()[0], mark.get_color()) == (90.4, "C1")
+    assert axes.get_ylim() == (50.0, 101.0)
+
+
 def test_raster_puts_a_dot_per_spike_and_counts_them(
     tmp_path: Path, saved_axes: list[Axes]
 ) -> None:
-    spikes = np.zeros((5, 3))
-    spikes[1, 2] = spikes[4, 0] = spikes[4, 1] = 1
-    plots.raster(spikes, tmp_path / "raster.png", title="ECG", step_ms=2.0)
-    top, main = saved_axes
-    np.testing.assert_array_equal(main.collections[0].get_offsets(), [[2, 2], [8, 0], [8, 1]])
-    np.testing.assert_array_equal(top.lines[0].get_ydata(), [0, 1, 0, 0, 2])
-    assert main.get_xlabel() == "time (ms)"
-    assert top.get_title(loc="left") == "ECG  (3 spikes)"
+    counts, spikes = np.zeros((5, 3)), np.zeros((5, 2))
+    counts[1, 2], counts[4, 0] = 2, 1
+    spikes[3, 1] = 1
+    plots.raster(
+        {"input": counts, "layer 1": spikes}, tmp_path / "raster.png", title="drei", step_ms=2.0
+    )
+    first, second = saved_axes
+    np.testing.assert_array_equal(first.collections[0].get_offsets(), [[2, 2], [8, 0]])
+    np.testing.assert_array_equal(second.collections[0].get_offsets(), [[6, 1]])
+    assert [axes.get_title(loc="right") for axes in saved_axes] == ["3 spikes", "1 spikes"]
+    assert (first.get_ylabel(), second.get_xlabel()) == ("input", "time (ms)")
+
+
+def test_raster_names_the_strongest_classes(tmp_path: Path, saved_axes: list[Axes]) -> None:
+    posterior = np.full((8, 6), 0.02)
+    posterior[:, [5, 1, 3, 0]] = [0.5, 0.2, 0.15, 0.1]
+    plots.raster(
+        {"input": np.ones((8, 2))},
+        tmp_path / "raster.png",
+        posterior_TC=posterior,
+        classes=["null", "eins", "zwei", "drei", "vier", "f\u00fcnf"],
+    )
+    _, belief = saved_axes
+    assert legend(belief) == ["f\u00fcnf", "eins", "drei", "null"]
+    assert len(belief.lines) == 6
+    assert belief.get_xlabel() == "time step"
+
+
+def test_violins_show_every_layer_of_every_model(tmp_path: Path, saved_axes: list[Axes]) -> None:
+    spread, silent = np.array([0.0, 0.1, 0.5]), np.zeros(3)
+    plots.violins(
+        {"LIF": [spread, silent], "GRU-like": [spread]},
+        tmp_path / "rates.png",
+        ylabel="spikes per neuron and step",
+        names=["layer 1", "layer 2"],
+    )
+    (axes,) = saved_axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["LIF", "GRU-like"]
+    assert legend(axes) == ["layer 1", "layer 2"]
+    assert len(axes.collections) == 2, "no density of neurons that all do the same"
+    medians = [line.get_ydata()[0] for line in axes.lines if line.get_marker() != "x"]
+    means = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "x"]
+    assert medians == [0.1, 0.0, 0.1]
+    np.testing.assert_allclose(means, [0.2, 0.0, 0.2])
+
+
+def test_before_and_after_share_bins(tmp_path: Path, saved_axes: list[Axes]) -> None:
+    before, after = np.array([0.0, 1.0]), np.array([1.0, 1.0, 0.5])
+    plots.before_and_after(
+        {
+            "layer 1": {"a": (before, after), "b": (before, before)},
+            "readout": {"a": (after, after)},
+        },
+        tmp_path / "parameters.png",
+        title="adLIF",
+    )
+    first, _, readout, hidden = saved_axes
+    assert [axes.get_visible() for axes in saved_axes] == [True, True, True, False]
+    untrained = [bar.get_height() for bar in first.containers[0]]
+    assert (untrained[0], untrained[-1], sum(untrained)) == (1, 1, 2)
+    assert len(untrained) == 24
+    assert (readout.get_xlabel(), saved_axes[1].get_xlabel()) == ("a", "b")
+    assert legend(first) == ["untrained", "trained"]
 
 
 def test_nothing_is_written_when_drawing_fails(tmp_path: Path) -> None:
