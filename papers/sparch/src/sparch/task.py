@@ -11,9 +11,9 @@ from torch import Tensor
 
 from core.data.batches import RowBatches, hold_out_speakers
 from core.data.binning import BinnedEvents, bin_events, linear_edges
-from core.data.digests import digest
-from core.data.events import EventData, find_events, load_events
-from core.data.fetch import fetch
+from core.data.events import EventData
+from core.data.speech import SpeechData, find_speech, load_event_split
+from core.errors import UserError
 from sparch.config import Config
 
 STEPS = 100
@@ -52,33 +52,44 @@ def load_task(config: Config) -> Task:
     Raises:
         UserError: Data missing or damaged.
     """
-    return _events(config)
+    place = config.data_folder if config.data == "original" else config.data
+    return _events(config, find_speech(config.dataset_name, place, mirror=config.mirror))
 
 
-def _events(config: Config) -> Task:
-    folder, name, data_digest = fetch("shd_regen"), "shd-regenerated", digest("shd_regen")
-    train, test = (load_events(find_events(folder, f"shd_{part}")) for part in ("train", "test"))
-    training = _binned(train)
-    rows = np.arange(len(train.labels))
-    published = config.protocol == "published"
-    testing = _batches(_binned(test), test.labels, np.arange(len(test.labels)), config)
-    if published:
+def _events(config: Config, data: SpeechData) -> Task:
+    train, test = load_event_split(data, "train"), load_event_split(data, "test")
+    binned = _binned(train)
+    rows = None
+    testing = _batches(_binned(test), test.labels, config)
+    if data.dataset == "ssc":
+        valid = load_event_split(data, "valid")
+        validation = _batches(_binned(valid), valid.labels, config)
+    elif config.protocol == "published":
         validation = testing
     else:
-        rows, held_out = hold_out_speakers(
-            train.speakers, fraction=config.val_fraction, seed=config.seed
-        )
-        validation = _batches(training, train.labels, held_out, config)
+        rows, held_out = _held_out(config, train.speakers, data)
+        validation = _batches(binned, train.labels, config, rows=held_out)
     return Task(
-        data=name,
-        data_digest=data_digest,
-        inputs=training.inputs,
+        data=data.name,
+        data_digest=data.digest,
+        inputs=binned.inputs,
         classes=len(train.words),
-        train=_batches(training, train.labels, rows, config, shuffle=True),
+        train=_batches(binned, train.labels, config, rows=rows, shuffle=True),
         validation=validation,
         test=testing,
-        test_is_validation=published,
+        test_is_validation=validation is testing,
     )
+
+
+def _held_out(
+    config: Config, speakers: NDArray[np.int64] | None, data: SpeechData
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if speakers is None:
+        raise UserError(
+            f"the training file in {data.folder} does not say who spoke, so no speaker can be set "
+            "aside; use --protocol published"
+        )
+    return hold_out_speakers(speakers, fraction=config.val_fraction, seed=config.seed)
 
 
 def _binned(events: EventData) -> BinnedEvents:
@@ -88,17 +99,19 @@ def _binned(events: EventData) -> BinnedEvents:
 def _batches(
     binned: BinnedEvents,
     labels: NDArray[np.int64],
-    rows: NDArray[np.int64],
     config: Config,
     *,
+    rows: NDArray[np.int64] | None = None,
     shuffle: bool = False,
 ) -> RowBatches:
-    chosen, targets = torch.from_numpy(rows), torch.from_numpy(labels)
+    """Batches of some recordings, of all by default."""
+    targets = torch.from_numpy(labels)
+    chosen = torch.arange(len(labels)) if rows is None else torch.from_numpy(rows)
 
     def take(rows_B: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
         there_B = chosen[rows_B]
         return binned.take(there_B), targets[there_B]
 
     return RowBatches(
-        take, len(rows), batch_size=config.batch_size, shuffle=shuffle, seed=config.seed
+        take, len(chosen), batch_size=config.batch_size, shuffle=shuffle, seed=config.seed
     )
