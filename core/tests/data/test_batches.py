@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from core.data.batches import Batches, make_permutation, split_indices, time_first, to_sequence
+from core.data.batches import (
+    Batches,
+    hold_out_speakers,
+    make_permutation,
+    split_indices,
+    time_first,
+    to_sequence,
+)
 from core.data.mnist import load_mnist
 from core.errors import UserError
 
@@ -38,6 +45,7 @@ def test_split_sizes_of_the_paper_and_its_seed() -> None:
 # Recorded: a change of the stream would silently move samples between training and validation.
 FIRST_HELD_OUT = [6, 16, 18, 23, 32, 37, 46, 50]
 FIRST_PIXELS = [230, 619, 693, 347, 444, 626, 342, 76]
+FIRST_SPEAKERS = (5, 9)
 FIRST_ORDER = [48, 35, 6, 21, 36, 18, 45, 25]
 
 
@@ -45,6 +53,58 @@ FIRST_ORDER = [48, 35, 6, 21, 36, 18, 45, 25]
 def test_split_fraction_out_of_range(fraction: float) -> None:
     with pytest.raises(UserError, match="validation fraction"):
         split_indices(10, fraction, seed=0)
+
+
+@given(
+    st.lists(st.integers(0, 8), min_size=2, max_size=200).filter(lambda names: len(set(names)) > 1),
+    st.floats(0.01, 0.4),
+    st.integers(0, 2**40),
+)
+def test_speakers_are_held_out_whole_and_no_more_than_needed(
+    speakers: list[int], fraction: float, seed: int
+) -> None:
+    names = np.array(speakers)
+    try:
+        train, validation = hold_out_speakers(names, fraction=fraction, seed=seed)
+    except UserError:
+        drawn = np.random.default_rng((seed, 4, 0)).permutation(len(np.unique(names)))
+        last = np.unique(names)[drawn[-1]]
+        assert (names != last).sum() < fraction * len(names)  # the others were not enough
+        return
+    assert sorted([*train, *validation]) == list(range(len(names)))
+    assert not set(names[train]) & set(names[validation])
+    assert len(train) > 0
+    assert len(validation) >= fraction * len(names)
+    largest = max((names[validation] == name).sum() for name in set(names[validation]))
+    assert len(validation) - largest < fraction * len(names)
+
+
+def test_speakers_are_drawn_by_the_seed() -> None:
+    speakers = np.repeat(np.arange(10), 5)
+    drawn = {
+        tuple(np.unique(speakers[hold_out_speakers(speakers, fraction=0.2, seed=seed)[1]]))
+        for seed in range(20)
+    }
+    assert all(len(names) == 2 for names in drawn)
+    assert len(drawn) > 10
+    assert FIRST_SPEAKERS in drawn
+    names = np.array([f"{n:08x}" for n in speakers])  # names instead of numbers
+    by_number = hold_out_speakers(speakers, fraction=0.2, seed=3)
+    by_name = hold_out_speakers(names, fraction=0.2, seed=3)
+    assert all(np.array_equal(a, b) for a, b in zip(by_number, by_name, strict=True))
+    first = hold_out_speakers(speakers, fraction=0.2, seed=0)[1]
+    assert tuple(np.unique(speakers[first])) == FIRST_SPEAKERS
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
+def test_speaker_fraction_out_of_range(fraction: float) -> None:
+    with pytest.raises(UserError, match="validation fraction"):
+        hold_out_speakers([0, 1], fraction=fraction, seed=0)
+
+
+def test_holding_out_every_speaker_is_refused() -> None:
+    with pytest.raises(UserError, match="needs all 2 speakers"):
+        hold_out_speakers([0, 0, 1, 1], fraction=0.6, seed=0)
 
 
 def test_permutation() -> None:

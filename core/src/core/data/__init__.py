@@ -7,6 +7,10 @@
 ``core.data.qtdb``            QT Database ECG (MATLAB)
 ``core.data.digits``          embedded handwritten digits, real
 ``core.data.synthetic_ecg``   embedded ECG look-alike, generated
+``core.data.speech``          spoken digits and words on disk, called what they are
+``core.data.events``          SHD and SSC (HDF5): events of 700 channels
+``core.data.binning``         events counted in time bins
+``core.data.synthetic_events``  embedded SHD and SSC look-alikes, generated
 ``core.data.batches``         splits, sequences, time-first batches
 ``core.data.digests``         a short name of the data a run used
 ============================  ====================================================================

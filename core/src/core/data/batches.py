@@ -15,19 +15,25 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from core.errors import UserError
 
 Packed: TypeAlias = NDArray[np.generic] | Tensor
-Transform: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Batch: TypeAlias = tuple[Tensor, Tensor]
+Transform: TypeAlias = Callable[[Tensor, Tensor], Batch]
+Take: TypeAlias = Callable[[Tensor, int], Batch]
 
 
-class _Purpose(IntEnum):
+class Purpose(IntEnum):
+    """What random numbers are drawn for; every purpose has its own stream."""
+
     SPLIT = 1
     PIXELS = 2
     ORDER = 3
+    SPEAKERS = 4
+    AUGMENTATION = 5
 
 
 def split_indices(
@@ -43,14 +49,46 @@ def split_indices(
     """
     if not 0 <= fraction < 1:
         raise UserError(f"the validation fraction is {fraction}; it must be at least 0, below 1.")
-    shuffled = _generator(seed, _Purpose.SPLIT).permutation(n)
+    shuffled = random_stream(seed, Purpose.SPLIT).permutation(n)
     held_out = int(fraction * n)
     return np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
 
 
+def hold_out_speakers(
+    speakers: ArrayLike, *, fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split rows into (training, validation) by speaker, each in ascending order.
+
+    Speakers are drawn in a random order, and each gives all its rows to the validation part until
+    that holds at least ``fraction`` of them. So validation hears only voices that training does
+    not, as a test set with new speakers does.
+
+    Args:
+        speakers: the speaker of every row, of any type that can be sorted.
+        fraction: smallest part of the rows to hold out, above 0 and below 1.
+        seed: decides the order of the speakers.
+
+    Raises:
+        UserError: ``fraction`` is out of range, or it leaves no speaker to train on.
+    """
+    if not 0 < fraction < 1:
+        raise UserError(f"the validation fraction is {fraction}; it must be above 0 and below 1.")
+    names, speaker_N, rows_of = np.unique(speakers, return_inverse=True, return_counts=True)
+    drawn = random_stream(seed, Purpose.SPEAKERS).permutation(len(names))
+    held = np.cumsum(rows_of[drawn])
+    chosen = drawn[: 1 + int(np.searchsorted(held, fraction * len(speaker_N)))]
+    if len(chosen) >= len(names):
+        raise UserError(
+            f"holding out {fraction:g} of the samples by speaker needs all {len(names)} speakers; "
+            "use a smaller validation fraction."
+        )
+    out_N = np.isin(speaker_N, chosen)
+    return np.flatnonzero(~out_N), np.flatnonzero(out_N)
+
+
 def make_permutation(n: int, seed: int) -> Tensor:
     """Return a random order of ``n`` pixels, int64 [n], for permuted sequential images."""
-    return torch.from_numpy(_generator(seed, _Purpose.PIXELS).permutation(n))
+    return torch.from_numpy(random_stream(seed, Purpose.PIXELS).permutation(n))
 
 
 def to_sequence(images_BHW: Tensor, max_value: int, permutation: Tensor | None = None) -> Tensor:
@@ -73,7 +111,52 @@ def time_first(packed_BT: Tensor) -> Tensor:
     return packed_BT.transpose(0, 1).contiguous()
 
 
-class Batches:
+class RowBatches:
+    """Batches of rows of anything, in an order that is a pure function of (seed, epoch).
+
+    Args:
+        take: ``take(rows, epoch)`` gives inputs and targets of the chosen rows, int64 [B], as the
+            model takes them: time first and float32. What it returns may depend on nothing else.
+        samples: number of rows.
+        batch_size: rows per batch; the last, smaller batch is kept.
+        shuffle: a new order every epoch; otherwise ascending.
+        seed: the order of epoch ``e`` is a pure function of (seed, e).
+
+    Raises:
+        UserError: no rows, or a batch size below 1.
+    """
+
+    def __init__(
+        self, take: Take, samples: int, *, batch_size: int, shuffle: bool, seed: int = 0
+    ) -> None:
+        if samples == 0:
+            raise UserError("a data split is empty; use more samples or another split fraction.")
+        if batch_size < 1:
+            raise UserError(f"the batch size is {batch_size}; it must be at least 1.")
+        self.take = take
+        self.samples = samples
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Number of batches in one epoch."""
+        return -(-self.samples // self.batch_size)
+
+    def order(self, epoch: int) -> Tensor:
+        """Return the rows of one epoch, int64 [n]."""
+        if not self.shuffle:
+            return torch.arange(self.samples)
+        generator = random_stream(self.seed, Purpose.ORDER, epoch)
+        return torch.from_numpy(generator.permutation(self.samples))
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of one epoch; may be called any number of times."""
+        for rows_B in self.order(epoch).split(self.batch_size):
+            yield self.take(rows_B, epoch)
+
+
+class Batches(RowBatches):
     """Packed inputs and targets with one transform to the model's layout, applied per batch.
 
     The arrays stay as they are (NumPy arrays are not copied; tensors may lie on any device);
@@ -105,38 +188,18 @@ class Batches:
     ) -> None:
         if len(inputs) != len(targets):
             raise ValueError(f"{len(inputs)} inputs but {len(targets)} targets")
-        if len(inputs) == 0:
-            raise UserError("a data split is empty; use more samples or another split fraction.")
-        if batch_size < 1:
-            raise UserError(f"the batch size is {batch_size}; it must be at least 1.")
         self.inputs = torch.as_tensor(inputs)
         self.targets = torch.as_tensor(targets)
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
         self.transform = transform
+        super().__init__(
+            self._packed_rows, len(inputs), batch_size=batch_size, shuffle=shuffle, seed=seed
+        )
 
-    @property
-    def samples(self) -> int:
-        """Number of samples in one epoch."""
-        return len(self.inputs)
-
-    def __len__(self) -> int:
-        """Number of batches in one epoch."""
-        return -(-self.samples // self.batch_size)
-
-    def order(self, epoch: int) -> Tensor:
-        """Return the sample indices of one epoch, int64 [n]."""
-        if not self.shuffle:
-            return torch.arange(self.samples)
-        generator = _generator(self.seed, _Purpose.ORDER, epoch)
-        return torch.from_numpy(generator.permutation(self.samples))
-
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the transformed batches of one epoch; may be called any number of times."""
-        for chosen in self.order(epoch).to(self.inputs.device).split(self.batch_size):
-            yield self.transform(self.inputs[chosen], self.targets[chosen])
+    def _packed_rows(self, rows_B: Tensor, epoch: int) -> Batch:
+        there_B = rows_B.to(self.inputs.device)
+        return self.transform(self.inputs[there_B], self.targets[there_B])
 
 
-def _generator(seed: int, purpose: _Purpose, epoch: int = 0) -> np.random.Generator:
-    return np.random.default_rng((seed, int(purpose), epoch))
+def random_stream(seed: int, purpose: Purpose, epoch: int = 0, *more: int) -> np.random.Generator:
+    """Return a generator of its own for every (seed, purpose, epoch, ...)."""
+    return np.random.default_rng((seed, int(purpose), epoch, *more))

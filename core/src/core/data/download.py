@@ -24,8 +24,8 @@ class DownloadFailed(Exception):
     """This address did not give the file; the message says why, in a few words."""
 
 
-def download(url: str, part: Path, *, size: int, position: Callable[[int], object]) -> None:
-    """Bring ``part`` to at least ``size`` bytes from ``url``.
+def download(url: str, part: Path, *, size: int | None, position: Callable[[int], object]) -> None:
+    """Bring ``part`` to its whole length from ``url``.
 
     What ``part`` already holds is kept and only the rest is asked for; a server that ignores the
     Range header sends everything, and ``part`` starts again. As long as a cut connection brought
@@ -34,7 +34,8 @@ def download(url: str, part: Path, *, size: int, position: Callable[[int], objec
     Args:
         url: http or https address of the file.
         part: file to write.
-        size: length of the whole file in bytes.
+        size: length of the whole file in bytes; None believes the server, and where the server
+            announces none either, the end of the connection is the end of the file.
         position: called with the number of bytes that ``part`` holds, for a progress display.
 
     Raises:
@@ -43,15 +44,16 @@ def download(url: str, part: Path, *, size: int, position: Callable[[int], objec
     """
     for _ in range(_MOST_CONTINUATIONS):
         before = file_size(part)
-        if before >= size:
+        if size is not None and before >= size:
             return
-        reason = _receive(url, part, before, size, position)
-        if file_size(part) >= size:
+        reason, size = _receive(url, part, before, size, position)
+        if reason is None or file_size(part) == size:
             return
         if file_size(part) <= before:
             break
     held = file_size(part)
-    raise DownloadFailed(f"{reason} (after {held} of {size} bytes)" if held else reason)
+    announced = "" if size is None else f" of {size}"
+    raise DownloadFailed(f"{reason} (after {held}{announced} bytes)" if held else str(reason))
 
 
 def file_size(path: Path) -> int:
@@ -59,8 +61,15 @@ def file_size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _receive(url: str, part: Path, start: int, size: int, position: Callable[[int], object]) -> str:
-    """Append what one connection brings; return why it ended before the file was complete."""
+def _receive(
+    url: str, part: Path, start: int, size: int | None, position: Callable[[int], object]
+) -> tuple[str | None, int | None]:
+    """Append what one connection brings.
+
+    Returns:
+        Why it ended before the file was complete, None when nothing says that it did; and the
+        length of the file, when it is known or announced.
+    """
     import requests  # here: not needed when the files are present
     import urllib3
 
@@ -70,22 +79,28 @@ def _receive(url: str, part: Path, start: int, size: int, position: Callable[[in
         headers["Range"] = f"bytes={start}-"
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            start = _check_answer(response, start, size)
+            if start and response.status_code == 416:  # nothing follows what is held
+                return None, size
+            start, size = _check_answer(response, start, size)
             with part.open("ab" if start else "wb") as out:
                 # Undecoded: some servers label every .gz file as "Content-Encoding: gzip".
                 for chunk in response.raw.stream(_CHUNK, decode_content=False):
                     out.write(chunk)
                     start += len(chunk)
                     position(start)
-                    if start > size:  # longer than announced: never right, and maybe endless
-                        return "it sends more than the file holds"
+                    # longer than announced: never right, and maybe endless
+                    if size is not None and start > size:
+                        return "it sends more than the file holds", size
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        return _in_few_words(error)
-    return "the connection ended early"
+        return _in_few_words(error), size
+    return (None if size in (None, start) else "the connection ended early"), size
 
 
-def _check_answer(response: Response, start: int, size: int) -> int:
-    """Return the offset from which the body counts: ``start``, or 0 when Range was ignored."""
+def _check_answer(response: Response, start: int, size: int | None) -> tuple[int, int | None]:
+    """Return the offset from which the body counts and the length of the file.
+
+    The offset is ``start``, or 0 when Range was ignored.
+    """
     if response.status_code not in (200, 206):
         raise DownloadFailed(f"HTTP {response.status_code} {response.reason}")
     total: str | None = response.headers.get("Content-Length")
@@ -97,9 +112,11 @@ def _check_answer(response: Response, start: int, size: int) -> int:
         total = None if answer[2] == "*" else answer[2]
     else:
         start = 0
-    if total and total.isdigit() and int(total) != size:
+    if not total or not total.isdigit():
+        return start, size
+    if size is not None and int(total) != size:
         raise DownloadFailed(f"it offers {total} bytes, the file has {size}")
-    return start
+    return start, int(total)
 
 
 def _in_few_words(error: Exception) -> str:

@@ -40,8 +40,8 @@ def is_present(name: str) -> bool:
 
     A quick look for listings; only :func:`fetch` verifies digests.
     """
-    folder = data_root() / name
-    return all((folder / file.name).is_file() for file in find_source(name).files)
+    entry = find_source(name)
+    return all((data_root() / entry.place / file.name).is_file() for file in entry.files)
 
 
 def fetch(
@@ -58,7 +58,7 @@ def fetch(
         source: folder with files fetched by hand; they are verified and copied, and nothing is
             downloaded. For ``NAME.gz`` the unpacked ``NAME`` is taken as well.
         mirror: base address tried before the registered ones, default ``$SNN_MIRROR``. It serves
-            ``<mirror>/<name>/<file>``.
+            ``<mirror>/<folder>/<file>``, where most sets have their name as folder.
         progress: show a progress bar when standard error is a terminal.
 
     Raises:
@@ -66,7 +66,7 @@ def fetch(
             message names the file and the next step.
     """
     entry = find_source(name)
-    folder = data_root() / name
+    folder = data_root() / entry.place
     with os_errors_explained(folder, purpose="read the data"):
         missing = _missing(entry, folder)
     if not missing:
@@ -130,16 +130,16 @@ def _download(
         for file in missing:
             urls = list(file.urls)
             if mirror:
-                urls.insert(0, f"{mirror.rstrip('/')}/{entry.name}/{quote(file.name)}")
+                urls.insert(0, f"{mirror.rstrip('/')}/{entry.place}/{quote(file.name)}")
             failures = _download_file(file, urls, folder, position_of(file))
-            if failures:  # no point in waiting for the other files' timeouts
+            if not (folder / file.name).exists():  # the others' timeouts are not waited for
                 raise UserError(_ways_out(entry, file, failures, folder))
 
 
 def _download_file(
     file: SourceFile, urls: Sequence[str], folder: Path, position: Callable[[int], object]
 ) -> list[str]:
-    """Try the addresses in order; return the reasons of failure, none when the file is there."""
+    """Try the addresses in order; return why the ones before the file was there failed."""
     part = folder / f"{file.name}.part"
     failures: list[str] = []
     for url in urls:
@@ -153,7 +153,7 @@ def _download_file(
                 break
             if mismatch(part, file) is None:
                 os.replace(part, folder / file.name)
-                return []
+                return failures
             kept = set_aside(part)
             failures.append(f"{url}: the content is wrong, kept as {kept.name}")
             logger.warning("%s", failures[-1])
@@ -161,16 +161,17 @@ def _download_file(
 
 
 def _ways_out(entry: DataSource, file: SourceFile, failures: list[str], folder: Path) -> str:
-    tried = "\n".join(f"  {failure}" for failure in failures)
+    tried = "\n".join(f"  {failure}" for failure in failures) or "  it has no address"
+    by_hand = f"{entry.by_hand}\n" if entry.by_hand else ""
     return (
         f"{file.name} of {entry.name} could not be downloaded to {folder}:\n{tried}\n"
-        "Ways out:\n"
+        f"{by_hand}Ways out:\n"
         f"  1. a folder of files: put {_names(entry.files)} into FOLDER and run\n"
         f"     `core fetch {entry.name} --from FOLDER`, or set SNN_DATA to a folder that holds "
-        f"them as {entry.name}/FILE\n"
+        f"them as {entry.place}/FILE\n"
         f"  2. a mirror: set SNN_MIRROR or --mirror to an address that serves "
-        f"{entry.name}/{file.name}\n"
-        "  3. no download at all: --data embedded"
+        f"{entry.place}/{file.name}\n"
+        "  3. no download at all: --data embedded (--data_folder embedded where there is no --data)"
     )
 
 

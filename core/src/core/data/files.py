@@ -7,12 +7,12 @@ import gzip
 import hashlib
 import os
 import shutil
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.data.registry import SourceFile
+from core.data.packing import DAMAGED, open_packed
+from core.data.sources import SourceFile
 from core.errors import UserError
 
 _CHUNK = 1 << 20
@@ -21,18 +21,30 @@ _CHUNK = 1 << 20
 def mismatch(path: Path, expected: SourceFile) -> str | None:
     """Return what is wrong with the file at ``path``, or None when it is the registered one.
 
-    A ``.gz`` file whose unpacked bytes are the registered ones is right, however it was packed.
+    A packed file whose unpacked bytes are the registered ones is right, however it was packed.
+    Where no digest is registered, a packed file is right when it is whole.
     """
-    size, sha256 = path.stat().st_size, _sha256(path)
-    if (size, sha256) == (expected.size, expected.sha256):
+    kind, digest = _strongest(expected.sha256, expected.md5)
+    if not digest:
+        return None if _packed_digest(path, kind, expected) else f"{path} is truncated or damaged."
+    size, found = path.stat().st_size, _digest(path, kind)
+    if found == digest and expected.size in (None, size):
         return None
-    if expected.payload_sha256 and _payload_sha256(path) == expected.payload_sha256:
+    payload_kind, payload = _strongest(expected.payload_sha256, expected.payload_md5)
+    if payload and _packed_digest(path, payload_kind, expected) == payload:
         return None
+    announced = "" if expected.size is None else f"{expected.size} bytes, "
     return (
         f"{path} is not the registered file:\n"
-        f"  expected {expected.size} bytes, sha256 {expected.sha256}\n"
-        f"  found    {size} bytes, sha256 {sha256}"
+        f"  expected {announced}{kind} {digest}\n"
+        f"  found    {size} bytes, {kind} {found}"
     )
+
+
+def is_payload(path: Path, expected: SourceFile) -> bool:
+    """Tell whether the file at ``path`` holds the registered unpacked bytes of a packed file."""
+    kind, digest = _strongest(expected.payload_sha256, expected.payload_md5)
+    return digest is not None and _digest(path, kind) == digest
 
 
 def copy_verified(source: Path, target: Path, expected: SourceFile) -> None:
@@ -41,7 +53,7 @@ def copy_verified(source: Path, target: Path, expected: SourceFile) -> None:
     When ``source`` is the unpacked content of a ``.gz`` file (browsers unpack, and may keep the
     name), it is packed on the way. Raises UserError when the content is not the registered one.
     """
-    unpacked = _sha256(source) == expected.payload_sha256
+    unpacked = target.suffix == ".gz" and is_payload(source, expected)
     if not unpacked and (problem := mismatch(source, expected)):
         raise UserError(
             f"{problem}\nIt was not taken. Get this file again from its publisher and repeat."
@@ -91,18 +103,23 @@ def os_errors_explained(folder: Path, *, purpose: str) -> Iterator[None]:
         ) from error
 
 
-def _sha256(path: Path) -> str:
+def _strongest(sha256: str | None, md5: str | None) -> tuple[str, str | None]:
+    """Return the kind and the value of the digest to check."""
+    return ("md5", md5) if md5 and not sha256 else ("sha256", sha256)
+
+
+def _digest(path: Path, kind: str) -> str:
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, kind).hexdigest()
 
 
-def _payload_sha256(path: Path) -> str | None:
-    """Return the sha256 of what a gzip file unpacks to, or None when it is not whole gzip."""
-    digest = hashlib.sha256()
+def _packed_digest(path: Path, kind: str, expected: SourceFile) -> str | None:
+    """Return the digest of what a packed file unpacks to, or None when it is not whole."""
+    digest = hashlib.new(kind)
     try:
-        with gzip.open(path, "rb") as stream:
+        with open_packed(path, expected.name) as stream:
             while block := stream.read(_CHUNK):
                 digest.update(block)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
+    except DAMAGED:
         return None
     return digest.hexdigest()

@@ -1,49 +1,19 @@
 """Where every data set comes from: files, sizes, digests, addresses, licence, citation.
 
-This is the only place that knows an address or a digest. To add a data set, add an entry to
-:data:`SOURCES`; fetching, verifying and naming it in a record then work without further code.
+This and the modules of entries that it gathers are the only places that know an address or a
+digest. To add a data set, add an entry to :data:`SOURCES`; fetching, verifying and naming it in a
+record then work without further code.
 Only the standard library is imported here, because the command line reads it at start-up.
 """
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 
+from core.data.sources import DataSource as DataSource
+from core.data.sources import SourceFile as SourceFile
+from core.data.speech_sources import SPEECH
 from core.errors import UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceFile:
-    """One file of a data set, as published.
-
-    Attributes:
-        name: file name inside the data set's folder.
-        size: length in bytes.
-        sha256: digest of the file.
-        urls: where it can be downloaded, in the order to try.
-        md5: the digest that older pages quote; for people who compare by hand, never checked.
-        payload_sha256: digest of the unpacked bytes of a ``.gz`` file. Gzip of the same bytes
-            differs between tools, so a file that was packed again is still recognised by it.
-    """
-
-    name: str
-    size: int
-    sha256: str
-    urls: tuple[str, ...]
-    md5: str | None = None
-    payload_sha256: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataSource:
-    """A data set: its files and what must be said when it is used."""
-
-    name: str
-    title: str
-    files: tuple[SourceFile, ...]
-    licence: str
-    citation: str
 
 
 def find_source(name: str) -> DataSource:
@@ -158,4 +128,4 @@ _QTDB = DataSource(
     ),
 )
 
-SOURCES: dict[str, DataSource] = {entry.name: entry for entry in (_MNIST, _QTDB)}
+SOURCES: dict[str, DataSource] = {entry.name: entry for entry in (_MNIST, _QTDB, *SPEECH)}
