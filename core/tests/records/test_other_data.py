@@ -218,11 +218,21 @@ def test_summary_groups_seeds_and_parts_protocols(spoken: Path, tmp_path: Path) 
     }
 
 
+def test_summary_shows_repeated_tests(paper: Path, tmp_path: Path) -> None:
+    for seed, (mean, std) in enumerate([(84.0, 0.2), (86.0, 0.4)]):
+        tests = {"accuracies": [mean - std, mean + std], "accuracy": mean, "accuracy_std": std}
+        record_run(make_run(tmp_path / str(seed), [20.0, 85.0], seed=seed, tests=tests), paper)
+    assert load_records(paper)[0].fields["tests"]["accuracies"] == [83.8, 84.2]
+    head, _, line = summary(paper)
+    cells = dict(zip(head, line, strict=True))
+    assert cells["tested again (%)"] == "85.00 ± 1.41, within a run ± 0.30"
+
+
 def test_summary_without_protocol_and_rate(paper: Path, tmp_path: Path) -> None:
     record_run(make_run(tmp_path / "a", [20.0, 85.0]), paper)
     record_run(make_run(tmp_path / "b", [20.0], seed=1, status="running"), paper)
     head, _, line = summary(paper)
-    assert "protocol" not in head
+    assert not {"protocol", "tested again (%)"} & set(head)
     assert "spikes per neuron and step" not in head
     assert line[:2] == ["`configs/ecg_brf.yaml`", "qtdb"]
 

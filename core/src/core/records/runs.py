@@ -102,7 +102,8 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
 
     It holds all of ``run.json``, the configuration but for the folders of one machine, three rows
     of metrics (``best``: the epoch that ``selects`` says, see :func:`selected`; ``last``;
-    ``max_test``: best test accuracy) and the sha256 of ``best.safetensors``.
+    ``max_test``: best test accuracy), the ``tests`` of the final weights where the run repeated
+    them, and the sha256 of ``best.safetensors``.
 
     Raises:
         UserError: a file is missing or broken, or files contradict each other.
@@ -137,6 +138,7 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
         "best": best,
         "last": rows[-1],
         "max_test": _max_test(rows),
+        **_tests(run),
         "sha256": sha256,
     }
 
@@ -158,6 +160,12 @@ def selected(
 def finite(value: Any) -> Any:
     """``value``, or None for a NaN or an infinity, which JSON cannot hold."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _tests(run: Mapping[str, Any]) -> dict[str, Any]:
+    """How the final weights did in repeated tests, if the run made any."""
+    tests = run.get("tests")
+    return {"tests": {key: finite(value) for key, value in tests.items()}} if tests else {}
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -1,0 +1,33 @@
+"""How many parameters the networks of the claims have: the sizes of the paper need no training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from core.config import from_dict
+from core.records import Claim
+from sparch.config import Config
+from sparch.models import build, count_parameters
+
+SHAPES = {"shd": (700, 20), "ssc": (700, 35), "hd": (40, 20), "sc": (40, 35)}
+"""Inputs and classes of every task."""
+
+
+def count_networks(claims: Sequence[Claim]) -> dict[str, int]:
+    """Trainable values by claim, for the claims that name a network.
+
+    The networks are built without memory for their values.
+
+    Raises:
+        UserError: A setting of a network is unknown or wrong.
+    """
+    counts = {}
+    for claim in claims:
+        if claim.network is not None:
+            config = from_dict(Config, claim.network, f"claim {claim.id!r}")
+            with torch.device("meta"):
+                model = build(config, *SHAPES[config.dataset_name])
+            counts[claim.id] = count_parameters(model)
+    return counts
