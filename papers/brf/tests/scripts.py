@@ -1,44 +1,24 @@
-"""Calls the training scripts in this process: importing PyTorch anew for each would take long."""
+"""The training scripts of this paper, called in this process; small settings for tests."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import sys
-from pathlib import Path
-from typing import Any
-from unittest import mock
-
 import pytest
-import torch
-from torch import Tensor
 
 from brf.config import PAPER
-from core import checkpoints
-from core.errors import run_main
+from core.testing import assert_same_run as assert_same_run
+from core.testing import call_script, message
+from core.testing import contents as contents
+from core.testing import facts as facts
+from core.testing import rows as rows
+from core.testing import without_notices as without_notices
 
 TINY_SMNIST = ("--data", "embedded", "--hidden", "6", "--train_fraction", "0.1", "--threads", "1")
 TINY_ECG = ("--data", "embedded", "--hidden", "6", "--batch_size", "128", "--threads", "1")
 
 
 def call(script: str, *arguments: object) -> int:
-    """Run ``papers/brf/<script>`` and return its exit code."""
-    spec = importlib.util.spec_from_file_location(script, PAPER / f"{script}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    threads = torch.get_num_threads()
-    with mock.patch.object(sys, "argv", [f"{script}.py", *map(str, arguments)]):
-        try:
-            run_main(module.main)
-        except SystemExit as leaving:
-            return int(leaving.code or 0)
-        finally:  # settings of a whole process
-            torch.set_num_threads(threads)
-            torch.set_flush_denormal(False)
-            torch.set_deterministic_debug_mode("default")
-    return 0
+    """Run ``papers/brf/<script>.py`` and return its exit code."""
+    return call_script(PAPER, script, *arguments)
 
 
 def refusal(capsys: pytest.CaptureFixture[str], script: str, *arguments: object) -> str:
@@ -46,67 +26,3 @@ def refusal(capsys: pytest.CaptureFixture[str], script: str, *arguments: object)
     capsys.readouterr()
     assert call(script, *arguments) == 2
     return message(capsys)
-
-
-def message(capsys: pytest.CaptureFixture[str]) -> str:
-    """The one message on standard error."""
-    error = without_notices(capsys.readouterr().err)
-    assert error.startswith("error: ")
-    assert error.count("error: ") == 1
-    assert "Traceback" not in error
-    return error.removeprefix("error: ").rstrip("\n")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below ``folder``, to show that none was touched."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in _files(folder)}
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def rows(folder: Path) -> list[dict[str, Any]]:
-    """``metrics.jsonl`` without what no two runs share."""
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
-
-
-def facts(folder: Path) -> dict[str, Any]:
-    """``run.json``."""
-    content: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    return content
-
-
-def assert_same_run(folder: Path, whole: Path) -> None:
-    """Weights, optimiser, random state and metrics are equal to the bit."""
-    assert rows(folder) == rows(whole)
-    for name in ("best", "last"):
-        ours, theirs = (checkpoints.load(f / f"{name}.safetensors") for f in (folder, whole))
-        _assert_same_bits(ours.weights, theirs.weights)
-        assert ours.manifest["epoch"] == theirs.manifest["epoch"]
-    states = [checkpoints.load_resume_state(f / "resume.pt") for f in (folder, whole)]
-    _assert_same_bits(*states)
-    assert facts(folder)["status"] == "finished"
-
-
-def _assert_same_bits(ours: Any, theirs: Any) -> None:
-    if isinstance(ours, Tensor):
-        assert ours.dtype == theirs.dtype
-        assert torch.equal(ours, theirs)
-    elif isinstance(ours, dict):
-        assert ours.keys() == theirs.keys()
-        for key in ours.keys() - {"seconds"}:
-            _assert_same_bits(ours[key], theirs[key])
-    elif isinstance(ours, list | tuple):
-        assert len(ours) == len(theirs)
-        for our, their in zip(ours, theirs, strict=True):
-            _assert_same_bits(our, their)
-    else:
-        assert ours == theirs
-
-
-def without_notices(error: str) -> str:
-    """Standard error without the lines on kernels that were compiled or loaded."""
-    lines = error.splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith("CPU kernel of "))
