@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.neurons import AdLIF, BoundedLIF, CAdLIF
+from core.neurons import AdLIF, BoundedLI, BoundedLIF, CAdLIF
 from core.scan import scan as scan_on
 
 scan = partial(scan_on, backend="reference")
@@ -188,3 +188,49 @@ def test_divergence_hint_tells_a_growing_neuron_from_a_stable_one() -> None:
         assert bool(final.potential.abs().max() < 1.0) == stable
         assert (neuron.divergence_hint() is None) == stable
     assert CAdLIF(50).divergence_hint() is None
+
+
+# --- the readout's leaky integrator -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["reference", "auto"])
+def test_leaky_integrator(backend: str) -> None:
+    torch.manual_seed(0)
+    neuron = BoundedLI(4).double()
+    current = torch.randn(12, 3, 4, dtype=torch.float64)
+    state = neuron.initial_state(3)
+    potential, alpha = state.potential.numpy(), neuron.alpha.detach().numpy()
+    expected = []
+    for step in current.numpy():
+        potential = alpha * potential + (1.0 - alpha) * step
+        expected.append(potential)
+    output, final = scan_on(neuron, current, state=state, backend=backend)
+    np.testing.assert_allclose(output.detach().numpy(), np.stack(expected), rtol=1e-12)
+    assert torch.equal(final.potential, output[-1])
+
+
+def test_leaky_integrator_is_clamped_without_gradient() -> None:
+    current = torch.rand(20, 2, 3)
+    low, high = BoundedLI.BOUNDS["alpha"]
+    for outside, bound in ((0.5, low), (1.5, high)):
+        neurons = [BoundedLI(3, initial="zero") for _ in range(2)]
+        for neuron, value in zip(neurons, (outside, bound), strict=True):
+            neuron.alpha.data.fill_(value)
+            scan(neuron, current)[0].sum().backward()
+        finals = [scan(neuron, current)[1].potential for neuron in neurons]
+        assert torch.equal(*finals)
+        assert neurons[0].alpha.grad is not None
+        assert not neurons[0].alpha.grad.any()
+        assert neurons[1].alpha.grad is not None
+        assert neurons[1].alpha.grad.any()
+
+
+def test_leaky_integrator_starts_at_random_or_at_rest() -> None:
+    state = BoundedLI(5).double().initial_state(3, torch.Generator().manual_seed(9))
+    drawn = torch.rand(3, 5, generator=torch.Generator().manual_seed(9))
+    assert torch.equal(state.potential, drawn.double())
+    assert not BoundedLI(5, initial="zero").initial_state(3).potential.any()
+    low, high = BoundedLI.BOUNDS["alpha"]
+    alpha = BoundedLI(2000).alpha
+    assert low <= alpha.min() < low + 0.002
+    assert high - 0.002 < alpha.max() <= high

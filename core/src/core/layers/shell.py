@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from core.layers.dropout import Dropout
 from core.layers.normalization import Normalization, make_norm, normalize
 from core.projection import project
 
@@ -62,7 +63,7 @@ class Shell(nn.Module):
         self.bidirectional = bidirectional
         self._normalization: Normalization = normalization
         self._bias = bias
-        self.drop: nn.Module = nn.Dropout(dropout)
+        self.drop: nn.Module = Dropout(dropout)
 
     def projection(self, inputs: int) -> nn.Linear:
         """A feed-forward matrix ``[N, I]``, ``U(+-1/sqrt(I))``."""
