@@ -12,6 +12,7 @@ from core.bench import table
 from core.bench.gpu import SIZES, open_neuromorphic
 from core.bench.growth import growth_rows
 from core.bench.row import Options, measure
+from core.bench.steps import Step, measure_step
 from core.bench.workloads import Workload, select
 from core.errors import UserError
 from core.training.devices import choose_device, device_name
@@ -62,9 +63,12 @@ def bench(
     rows: list[dict[str, Any]] = []
     done: dict[str, tuple[Workload, dict[str, Any]]] = {}
     for workload in workloads:
-        row = measure(workload, options)
+        if isinstance(workload, Step):
+            row = measure_step(workload, options)
+        else:
+            row = measure(workload, options)
+            done[workload.name] = (workload, row)
         rows.append(row)
-        done[workload.name] = (workload, row)
         say(f"{workload.name}: {row['seconds']:.4g} s, reference {row['reference_seconds']:.4g} s")
         if json_file is not None:
             table.write_json(rows, json_file)

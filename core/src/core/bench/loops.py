@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.bench.timing import Contestant, seconds
 from core.bench.workloads import Inputs
+from core.neurons import Neuron
 from core.scan import scan
 
 #: Above this many seconds the public loop is not waited for.
@@ -24,12 +25,16 @@ def backend_output(inputs: Inputs, backend: str) -> Tensor:
 
 
 def public_loop(inputs: Inputs) -> Tensor:
+    """The output ``[T, B, H]`` of :func:`index_time`."""
+    return index_time(inputs.neuron, inputs.current_TBH, inputs.weight)
+
+
+def index_time(neuron: Neuron, current_TBH: Tensor, weight: Tensor | None) -> Tensor:
     """The output ``[T, B, H]`` of a loop that reads ``current[t]`` under autograd.
 
     The backward of every such index fills a whole sequence with zeros, so its time grows with
     ``T`` squared.
     """
-    neuron, current_TBH, weight = inputs.neuron, inputs.current_TBH, inputs.weight
     coefficients, outputs = neuron.coefficients(), []
     state = neuron.initial_state(current_TBH.shape[1])
     for t in range(len(current_TBH)):

@@ -87,22 +87,66 @@ WORKLOADS: dict[str, Workload] = {
 }
 
 
-def select(names: Sequence[str] | None, *, tiny: bool = False) -> list[Workload]:
-    """The workloads called ``names``, all for None; ``growth`` stands for all growth rows.
+@dataclass(frozen=True)
+class Step:
+    """A training step of a network with batch norm, dropout 0.1 and a softmax-sum readout.
+
+    Attributes:
+        name: Of its row.
+        neuron: Key of :data:`NEURONS`.
+        recurrent: Whether hidden layers are.
+        steps: ``T``.
+        batch: ``B``.
+        sizes: Inputs, hidden layers, classes.
+        tiny: Shrunk, so that its times say nothing.
+    """
+
+    name: str
+    neuron: str
+    recurrent: bool
+    steps: int
+    batch: int
+    sizes: tuple[int, ...]
+    tiny: bool = False
+
+    @property
+    def shape(self) -> str:
+        """Shape, for the table."""
+        widths = "-".join(map(str, self.sizes))
+        return f"T={self.steps} B={self.batch} {widths}{' recurrent' if self.recurrent else ''}"
+
+    def shrunk(self) -> Step:
+        """The same at a size that takes milliseconds."""
+        sizes = tuple(min(16, size) for size in self.sizes)
+        return replace(self, steps=max(2, self.steps // 20), batch=4, sizes=sizes, tiny=True)
+
+
+STEPS: dict[str, Step] = {
+    step.name: step
+    for step in (
+        Step("radlif-512-step", "AdLIF", True, 100, 128, (700, 512, 512, 20)),
+        Step("lif-128-step", "BoundedLIF", False, 100, 128, (700, 128, 128, 20)),
+    )
+}
+
+
+def select(names: Sequence[str] | None, *, tiny: bool = False) -> list[Workload | Step]:
+    """The rows called ``names``, all for None; ``growth`` stands for all growth rows.
 
     Raises:
         UserError: A name that there is not.
     """
     growing = [name for name, workload in WORKLOADS.items() if workload.for_growth]
+    rows: dict[str, Workload | Step] = {**WORKLOADS, **STEPS}
     wanted: list[str] = []
-    for name in names or WORKLOADS:
-        if name not in WORKLOADS and name != "growth":
+    for name in names or rows:
+        if name not in rows and name != "growth":
             raise UserError(
-                f"--rows: no row is called {name!r}; there are {', '.join(WORKLOADS)}, "
+                f"--rows: no row is called {name!r}; there are {', '.join(rows)}, "
                 "and growth for all that end in a T or B"
             )
         wanted += growing if name == "growth" else [name]
-    chosen = [WORKLOADS[name] for name in dict.fromkeys(wanted)]
+    chosen = [rows[name] for name in dict.fromkeys(wanted)]
     return [workload.shrunk() if tiny else workload for workload in chosen]
 
 

@@ -1,0 +1,155 @@
+"""A whole training step: a network of the speech baseline, forward, backward and Adam."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.bench import peers
+from core.bench.limits import COPIED_BYTES, copy_bandwidth, product_rate
+from core.bench.loops import PATIENCE, index_time
+from core.bench.row import Options
+from core.bench.timing import Contestant, interleaved, seconds
+from core.bench.workloads import NEURONS, Step
+from core.layers import Network, SoftmaxSumReadout, SpikingLayer
+from core.scan import Case, choose
+
+#: Share of the input that is one; recordings of spoken digits have 5 to 10 %.
+INPUT_RATE = 0.05
+
+
+def build(step: Step, backend: str) -> Network:
+    """The network of a row, the same weights in every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        *widths, classes = step.sizes
+        hidden = [
+            SpikingLayer(
+                before,
+                size,
+                NEURONS[step.neuron],
+                recurrent=step.recurrent,
+                normalization="batchnorm",
+                dropout=0.1,
+                backend=backend,
+            )
+            for before, size in itertools.pairwise(widths)
+        ]
+        readout = SoftmaxSumReadout(widths[-1], classes, normalization="batchnorm", backend=backend)
+        return Network(hidden, readout)
+
+
+def public_forward(network: Network, x_TBI: Tensor) -> Tensor:
+    """Scores ``[B, C]`` with the loop over time that many public repositories have."""
+    *hidden, readout = network
+    assert isinstance(readout, SoftmaxSumReadout)
+    for layer in hidden:
+        assert isinstance(layer, SpikingLayer)
+        current_TBH = layer.current(x_TBI, layer.W, layer.norm)
+        x_TBI = layer.drop(index_time(layer.neuron, current_TBH, layer.recurrent_weight()))
+    current_TBC = readout.norm(nn.functional.linear(x_TBI, readout.W.weight).flatten(0, 1))
+    potential_TBC = index_time(readout.neuron, current_TBC.view(*x_TBI.shape[:2], -1), None)
+    return torch.softmax(potential_TBC, -1).sum(0)
+
+
+def flop(step: Step) -> int:
+    """Operations of the dense products.
+
+    Per layer forward and the weight's gradient; the input's gradient but for the first layer; the
+    backward through recurrent weights. What gathers by spikes is not counted.
+    """
+    rows = 2 * step.steps * step.batch
+    pairs = list(itertools.pairwise(step.sizes))
+    total = sum(rows * a * b * (2 if place == 0 else 3) for place, (a, b) in enumerate(pairs))
+    if step.recurrent:
+        total += sum(rows * size**2 for size in step.sizes[1:-1])
+    return total
+
+
+def bytes_moved(step: Step) -> int:
+    """Bytes that must move when each operation reads its inputs and writes its results once.
+
+    In arrays of a hidden layer's ``[T, B, H]``: product 1 (written), norm 2, scan 2, dropout 2,
+    read by the next layer 1; backward dropout 2, scan 3, norm 3, the product's two gradients 2
+    (read), the gradient that the next layer writes 1. The input is read twice.
+    """
+    rows = 4 * step.steps * step.batch
+    return rows * (2 * step.sizes[0] + 19 * sum(step.sizes[1:-1]))
+
+
+def measure_step(step: Step, options: Options) -> dict[str, Any]:
+    """The row of a step, with the keys of :func:`core.bench.row.measure`."""
+    device, repeats = options.device, options.repeats
+    torch.manual_seed(1)
+    x_TBI = (torch.rand(step.steps, step.batch, step.sizes[0]) < INPUT_RATE).float().to(device)
+    target_B = torch.randint(step.sizes[-1], (step.batch,), device=device)
+    fused, reference = (_trained(step, b, x_TBI, target_B, device) for b in ("auto", "reference"))
+    times = interleaved({"ours": fused, "reference": reference}, repeats, device)
+    network = build(step, "auto").to(device)
+    with torch.no_grad():
+        spikes = network(x_TBI).spikes_TBN
+    first = network[0]
+    assert isinstance(first, SpikingLayer)
+    case = Case(first.neuron, spikes[0], first.recurrent_weight())
+    width = step.sizes[1]
+    products = product_rate(step.steps * step.batch, width, device)
+    moving = copy_bandwidth(device, COPIED_BYTES // 64 if step.tiny else COPIED_BYTES)
+    limit = bytes_moved(step) / moving + flop(step) / products
+    return {
+        "workload": step.name,
+        "neuron": step.neuron,
+        "shape": step.shape,
+        "backend": choose(case).name,
+        "seconds": times["ours"],
+        "reference_seconds": times["reference"],
+        "speedup": times["reference"] / times["ours"],
+        **_public(step, x_TBI, target_B, device, wanted=options.public_loop),
+        **{"fastest_peer": None, "peer_seconds": None, "peer_speedup": None},
+        **{"jax_agreement": None, "peers": {}},
+        "limit_seconds": limit,
+        "limit_ratio": times["ours"] / limit,
+        **{"peak_mb": None, "reference_peak_mb": None},
+        "spike_rate": float(torch.cat([s.flatten() for s in spikes]).mean()),
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "repeats": repeats,
+        "bytes_per_second": moving,
+        "flop_per_second": products,
+        "versions": peers.versions(),
+    }
+
+
+def _trained(
+    step: Step, backend: str, x_TBI: Tensor, target_B: Tensor, device: torch.device
+) -> Contestant:
+    network = build(step, backend).to(device)
+    return _contestant(network, lambda: network(x_TBI).y, target_B)
+
+
+def _contestant(network: Network, forward: Callable[[], Tensor], target_B: Tensor) -> Contestant:
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+
+    def run() -> None:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(forward(), target_B).backward()
+        optimizer.step()
+
+    return Contestant(run)
+
+
+def _public(
+    step: Step, x_TBI: Tensor, target_B: Tensor, device: torch.device, *, wanted: bool
+) -> dict[str, Any]:
+    if not wanted:
+        return {"public_loop_seconds": None, "public_loop": "not run"}
+    network = build(step, "reference").to(device)
+    contestant = _contestant(network, partial(public_forward, network, x_TBI), target_B)
+    taken = [seconds(contestant, device)]
+    if taken[0] < PATIENCE:  # the first one warmed up
+        taken = [seconds(contestant, device)]
+    return {"public_loop_seconds": taken[0], "public_loop": "measured"}

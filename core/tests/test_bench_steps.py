@@ -1,0 +1,64 @@
+"""Rows of whole training steps, at shapes of milliseconds."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from core.bench import steps
+from core.bench.command import bench
+from core.bench.row import Options
+from core.bench.workloads import STEPS, Step, select
+
+SMALL = Step("small", "AdLIF", True, 6, 3, (7, 5, 5, 4), tiny=True)
+
+
+def test_a_row_is_complete() -> None:
+    said: list[str] = []
+    (row,) = bench(
+        ["radlif-512-step"],
+        repeats=1,
+        device="cpu",
+        threads=1,
+        public_loop=True,
+        quick=True,
+        say=said.append,
+    )
+    assert row["workload"] == "radlif-512-step"
+    assert (row["backend"], row["public_loop"]) == ("cpu", "measured")
+    assert row["speedup"] == row["reference_seconds"] / row["seconds"]
+    assert row["limit_ratio"] == row["seconds"] / row["limit_seconds"]
+    assert 0.0 <= row["spike_rate"] < 1.0
+    assert "T=5 B=4 16-16-16-16 recurrent" in said[-1]
+
+
+def test_the_public_loop_may_be_left_out() -> None:
+    row = steps.measure_step(SMALL, Options(1, torch.device("cpu"), public_loop=False))
+    assert (row["public_loop"], row["public_loop_seconds"]) == ("not run", None)
+
+
+def test_all_contestants_compute_the_same() -> None:
+    x_TBI = (torch.rand(6, 3, 7) < 0.5).float()
+    scores = []
+    for backend in ("auto", "reference", "public"):
+        network = steps.build(SMALL, "reference" if backend == "public" else backend).eval()
+        torch.manual_seed(3)  # of the initial states
+        if backend == "public":
+            scores.append(steps.public_forward(network, x_TBI))
+        else:
+            scores.append(network(x_TBI).y)
+    torch.testing.assert_close(scores[0], scores[1])
+    torch.testing.assert_close(scores[2], scores[1])
+
+
+def test_limits_count_by_hand() -> None:
+    # 18 rows; 7x5 twice, 5x5 and 5x4 three times, two recurrent products.
+    assert steps.flop(SMALL) == 2 * 18 * (2 * 35 + 3 * 25 + 3 * 20 + 2 * 25)
+    assert steps.bytes_moved(SMALL) == 4 * 18 * (2 * 7 + 19 * 10)
+
+
+def test_rows_can_be_asked_for_by_name() -> None:
+    assert [row.name for row in select(["lif-128-step", "lif"])] == ["lif-128-step", "lif"]
+    assert set(STEPS) <= {row.name for row in select(None)}
+    with pytest.raises(Exception, match="radlif-512-step"):
+        select(["nothing"])
