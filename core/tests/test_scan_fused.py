@@ -16,7 +16,7 @@ from torch.func import functional_call
 from core.neurons import BRF, LIF, AdLIF
 from core.scan import scan
 from core.scan.cpu import function, machine
-from core.scan.cpu.kernel import Variant
+from core.scan.cpu.kernel import CpuVariant
 from core.scan.cpu.machine import this_machine
 
 from .scan_cases import DRIVE, NEURONS, SMOOTH, Run, assert_same, current_for
@@ -114,7 +114,7 @@ def test_large_sequences_are_written_past_the_caches(
     seen: list[bool] = []
     kernel = function._kernel
 
-    def watched(direction: str, variant: Variant, name: str) -> Any:
+    def watched(direction: str, variant: CpuVariant, name: str) -> Any:
         seen.append(variant.stream)
         return kernel(direction, variant, name)
 

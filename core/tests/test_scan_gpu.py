@@ -24,6 +24,7 @@ from core.errors import UserError
 from core.neurons import BRF, LIF, BalancedLIF, Neuron
 from core.scan import BACKENDS, Case, reference
 from core.scan.gpu import backend, function, kernels, module
+from core.scan.graph import Variant
 from core.scan.trace import graph_of
 
 from .scan_cases import NEURONS as FUSABLE
@@ -313,7 +314,7 @@ def test_kernels_compile_and_round_every_operation(
     target = importlib.import_module("triton.backends.compiler").GPUTarget("cuda", 80, 32)
     dtype = torch.float64 if double else torch.float32
     graph = graph_of(NEURONS[name](neurons).to(dtype), dtype, masked=False)
-    variant = kernels.Variant(graph, double, recurrent, parameters=True)
+    variant = Variant(graph, double, recurrent, parameters=True)
     kernel = getattr(module.imported(kernels.module_text(variant)), direction)
     launch = function.geometry(recurrent, 1, neurons)
     fixed = {"KEEP": True, "WANTS_CURRENT": True, "SEGMENT": 16} | launch.tile

@@ -172,3 +172,20 @@ class StepGraph:
             else:
                 values[index] = table[node.op](*[values[arg] for arg in node.args])
         return [values[index] for index in outputs]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Which kernels of a neuron.
+
+    Attributes:
+        graph: The step.
+        double: Double precision.
+        recurrent: With a recurrent weight.
+        parameters: Whether the backward kernel gives gradients of coefficients.
+    """
+
+    graph: StepGraph
+    double: bool
+    recurrent: bool
+    parameters: bool

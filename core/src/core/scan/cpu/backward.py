@@ -6,7 +6,7 @@ import functools
 
 from core.scan.cpu import recurrence
 from core.scan.cpu.code import I32, I64, Value
-from core.scan.cpu.kernel import AHEAD, BACKWARD, Kernel, Variant
+from core.scan.cpu.kernel import AHEAD, BACKWARD, CpuVariant, Kernel
 from core.scan.cpu.machine import Machine
 
 #: Share of open gates (tenths) above which the whole product is faster: it reads the weight once
@@ -14,7 +14,7 @@ from core.scan.cpu.machine import Machine
 OPEN_TENTHS = 4
 
 
-def backward_text(variant: Variant, machine: Machine) -> str:
+def backward_text(variant: CpuVariant, machine: Machine) -> str:
     """LLVM code of the backward kernel, called ``backward``."""
     return _Backward("backward", BACKWARD, variant, machine).text()
 

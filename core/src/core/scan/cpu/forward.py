@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from core.scan.cpu.code import I64, Value
-from core.scan.cpu.kernel import FORWARD, Kernel, Variant
+from core.scan.cpu.kernel import FORWARD, CpuVariant, Kernel
 from core.scan.cpu.machine import Machine
 
 
-def forward_text(variant: Variant, machine: Machine) -> str:
+def forward_text(variant: CpuVariant, machine: Machine) -> str:
     """LLVM code of the forward kernel, called ``forward``."""
     return _Forward("forward", FORWARD, variant, machine).text()
 

@@ -17,7 +17,7 @@ from core.scan.cpu import recurrence, workers
 from core.scan.cpu.backward import backward_text
 from core.scan.cpu.forward import forward_text
 from core.scan.cpu.geometry import Geometry, backward_scratch, forward_scratch, plan
-from core.scan.cpu.kernel import BACKWARD, FORWARD, Variant
+from core.scan.cpu.kernel import BACKWARD, FORWARD, CpuVariant
 from core.scan.cpu.machine import Function, denormals, function, this_machine
 from core.scan.graph import StepGraph
 
@@ -28,7 +28,7 @@ DENSE = 0.2
 
 
 @cache
-def _kernel(direction: str, variant: Variant, name: str) -> Function:
+def _kernel(direction: str, variant: CpuVariant, name: str) -> Function:
     text = forward_text if direction == "forward" else backward_text
     what = f"CPU kernel of {name} ({direction}, {'float64' if variant.double else 'float32'}"
     what += ", recurrent)" if variant.recurrent else ")"
@@ -82,7 +82,7 @@ class _Wants:
 class _Launch:
     """What both directions of one scan share."""
 
-    variant: Variant
+    variant: CpuVariant
     name: str
     shape: torch.Size
     dtype: torch.dtype
@@ -173,7 +173,7 @@ class Scan(torch.autograd.Function):
         )
         ctx.wants = _Wants.of(ctx.needs_input_grad, graph)
         double = dtype == torch.float64
-        variant = Variant(graph, double, recurrent, parameters=any(ctx.wants.coefficients))
+        variant = CpuVariant(graph, double, recurrent, parameters=any(ctx.wants.coefficients))
         ctx.launch = _Launch(variant, name, current.shape, dtype, geometry)
         coefficients = _stacked(rest[: graph.coefficients], dtype)
         state = _stacked(rest[graph.coefficients :], dtype)

@@ -24,7 +24,7 @@ from core.scan.cpu import recurrence
 from core.scan.cpu.code import I32, I64, Code, Value
 from core.scan.cpu.machine import Machine
 from core.scan.cpu.vector import operations
-from core.scan.graph import StepGraph
+from core.scan.graph import Variant
 
 #: Slots that both kernels read: sizes, the geometry of tasks, and the arrays of the forward pass.
 #: ``*_t`` and ``*_b`` are strides in elements; the stride over neurons is one everywhere.
@@ -43,27 +43,18 @@ BACKWARD = (
     *("go", "go_t", "go_b", "final_gradient", "gx", "gx_t", "gx_b", "state_gradient"),
     *("coefficient_gradient", "packed", "panels", "product_row", "weight_gradient"),
 )
-
-
+#: Steps that a sequence is fetched ahead of its use.
 AHEAD = 1
 
 
 @dataclass(frozen=True)
-class Variant:
+class CpuVariant(Variant):
     """Which kernel of a neuron.
 
     Attributes:
-        graph: The step.
-        double: Double precision.
-        recurrent: With a recurrent weight.
-        parameters: Whether the backward kernel gives gradients of coefficients.
         stream: Whether what it writes goes past the caches, see :meth:`Code.store`.
     """
 
-    graph: StepGraph
-    double: bool
-    recurrent: bool
-    parameters: bool = True
     stream: bool = False
 
     @property
@@ -75,7 +66,7 @@ class Variant:
 class Kernel:
     """What both kernels share: tasks, rows of scratch memory, one step forwards."""
 
-    def __init__(self, name: str, slots: tuple[str, ...], variant: Variant, machine: Machine):
+    def __init__(self, name: str, slots: tuple[str, ...], variant: CpuVariant, machine: Machine):
         self.variant, self.graph = variant, variant.graph
         self.code = Code(name, slots, variant.real, machine)
         self.table = operations(self.code)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from core.scan.gpu.kernels import Variant, module_text
+from core.scan.gpu.kernels import module_text
 from core.scan.gpu.module import imported
-from core.scan.graph import StepGraph
+from core.scan.graph import StepGraph, Variant
 
 #: Steps between two kept states.
 SEGMENT = 16

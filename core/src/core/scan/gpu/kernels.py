@@ -17,10 +17,9 @@ written, from memory: values in registers cannot be cut along the inner dimensio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from core.scan.gpu.writer import Writer, operations
-from core.scan.graph import StepGraph
+from core.scan.graph import Variant
 
 _MULTIPLY = '''
 @triton.jit
@@ -36,23 +35,6 @@ def multiply(source, matrix, row, column, B, N,
         total = tl.dot(left, right, total, input_precision="ieee", out_dtype=total.dtype)
     return total
 '''
-
-
-@dataclass(frozen=True)
-class Variant:
-    """Which kernels of a neuron.
-
-    Attributes:
-        graph: The step.
-        double: Double precision.
-        recurrent: With a recurrent weight.
-        parameters: Whether the backward kernel gives gradients of coefficients.
-    """
-
-    graph: StepGraph
-    double: bool
-    recurrent: bool
-    parameters: bool
 
 
 def module_text(variant: Variant) -> str:
