@@ -165,10 +165,10 @@ def trained(tiny_shd: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("core.plots.learning_curve", lambda *_, **__: None)
-        options = (*TINY, "--data_folder", tiny_shd, "--protocol", "published")
+        options: list[object] = [*TINY, "--data_folder", tiny_shd, "--protocol", "published"]
         # batch norm would evaluate with running statistics of far too few steps
-        options = (*options, "--normalization", "layernorm", "--lr", 0.02)
-        options = (*options, "--nb_hiddens", 16, "--batch_size", 8)
+        options += ["--normalization", "layernorm", "--lr", 0.02]
+        options += ["--nb_hiddens", 16, "--batch_size", 8]
         assert call(*options, "--nb_epochs", EPOCHS, "--out", folder) == 0
     return folder
 
