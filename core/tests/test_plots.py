@@ -135,6 +135,17 @@ def test_compare_curves_marks_published_values_in_view(
     assert axes.get_ylim() == (50.0, 101.0)
 
 
+def test_compare_curves_tells_more_labels_apart_than_there_are_colours(
+    tmp_path: Path, saved_axes: list[Axes]
+) -> None:
+    runs = {f"net {n}": [metric_rows([60.0, 80.0])] for n in range(8)}
+    plots.compare_curves(runs, tmp_path / "compare.png")
+    curves = [line for line in saved_axes[0].lines if str(line.get_label()).startswith("net")]
+    looks = {(line.get_color(), line.get_linestyle()) for line in curves}
+    assert len(looks) == 8
+    assert curves[0].get_linestyle() == "-"
+
+
 def test_raster_puts_a_dot_per_spike_and_counts_them(
     tmp_path: Path, saved_axes: list[Axes]
 ) -> None:

@@ -167,6 +167,10 @@ def test_a_network_is_judged_by_its_count(paper: Path) -> None:
     (row,) = table([COUNTED], [record])
     assert (row.verdict, row.ours_mean, row.n) == ("reproduced", 1734.0, 1)
     assert "| parameters | 1734 | 1734 | **reproduced** |" in markdown([row])
+    computed = dataclasses.replace(row, claim=dataclasses.replace(COUNTED, evidence="computed"))
+    assert markdown([row, computed, computed]).startswith(
+        "1 published number: 1 reproduced. 2 numbers computed with the authors' code: 2 reproduced."
+    )
     rounded = dataclasses.replace(COUNTED, value=1.7e3, tolerance=50)
     assert table([rounded], [record])[0].verdict == "reproduced"
     assert runs_markdown([record]) == summary_markdown([record]) == "Nothing has been run yet."

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from core.plots.style import figure
+from core.plots.style import STYLE, figure
 from core.training.selection import Selects, best_row
 
 Row = Mapping[str, object]
@@ -105,7 +105,7 @@ def compare_curves(
         for index, label in enumerate(labels):
             color = f"C{index}"
             if curves.get(label):
-                _band(axes, curves[label], metric, label=label, color=color)
+                _band(axes, curves[label], metric, label=label, index=index)
             if reference := published.get(label):
                 epochs, values = _sorted(reference)
                 name = f"{label}, published"
@@ -152,7 +152,7 @@ def _mark_best(axes: Axes, rows: Sequence[Row], selects: Selects) -> None:
 
 
 def _band(
-    axes: Axes, runs: Sequence[Sequence[Row]], metric: str, *, label: str, color: str
+    axes: Axes, runs: Sequence[Sequence[Row]], metric: str, *, label: str, index: int
 ) -> None:
     by_run = [dict(zip(*_series(rows, metric), strict=True)) for rows in runs]
     common = sorted(set.intersection(*(set(run) for run in by_run)))
@@ -162,7 +162,10 @@ def _band(
     values = np.array([[run[e] for e in common] for run in by_run])
     mean = values.mean(axis=0)
     count = "" if len(runs) == 1 else f" (n = {len(runs)})"
-    axes.plot(epochs, mean, color=color, label=f"{label}{count}")
+    color = f"C{index}"
+    # When all colours are used up, the next ones are told apart by their strokes.
+    stroke = ("-", "-.", ":")[index // len(STYLE["axes.prop_cycle"]) % 3]
+    axes.plot(epochs, mean, stroke, color=color, label=f"{label}{count}")
     if len(runs) > 1:
         std = values.std(axis=0, ddof=1)
         axes.fill_between(epochs, mean - std, mean + std, color=color, alpha=0.18, linewidth=0)

@@ -112,10 +112,19 @@ def _claims(rows: Sequence[Row], columns: Sequence[str] = _COLUMNS) -> str:
 
 
 def _summary(rows: Sequence[Row]) -> str:
+    """How many numbers have which verdict; what was computed here was never published."""
+    computed = [row for row in rows if row.claim.evidence == "computed"]
+    published = [row for row in rows if row.claim.evidence != "computed"]
+    parts = [_tally(published, "published number{}")] if published else []
+    if computed:
+        parts.append(_tally(computed, "number{} computed with the authors' code"))
+    return " ".join(parts)
+
+
+def _tally(rows: Sequence[Row], what: str) -> str:
     count = Counter(row.verdict for row in rows)
     parts = [f"{count[verdict]} {verdict}" for verdict in VERDICTS if count[verdict]]
-    numbers = "number" if len(rows) == 1 else "numbers"
-    return f"{len(rows)} published {numbers}: {', '.join(parts)}."
+    return f"{len(rows)} {what.format('' if len(rows) == 1 else 's')}: {', '.join(parts)}."
 
 
 def _by_source(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
