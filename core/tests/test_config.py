@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import config_hash, from_dict, load_yaml, parse, to_dict, to_yaml
+from core.config import config_hash, flag_value, from_dict, load_yaml, parse, to_dict, to_yaml
 from core.errors import UserError
 
 
@@ -380,3 +380,20 @@ def test_from_dict_reads_what_to_dict_gave() -> None:
         from_dict(Config, {"epoch": 3}, "weights.st")
     with pytest.raises(UserError, match="expected int"):
         from_dict(Config, {"epochs": "many"}, "weights.st")
+
+
+@pytest.mark.parametrize(
+    ("argv", "value"),
+    [
+        ("", None),
+        ("--lr 1", None),
+        ("--data-folder x", "x"),
+        ("-data_folder=x=y", "x=y"),
+        ("--data_folder a --lr 1 --data_folder b", "b"),
+        ("--data_folder", ""),
+        ("--data_folder --lr 1", ""),
+        ("--data_folder x --no-data-folder", "false"),
+    ],
+)
+def test_value_of_one_flag(argv: str, value: str | None) -> None:
+    assert flag_value(argv.split(), "data_folder") == value

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from core.config_fields import config_fields, describe
+from core.config_fields import Text, config_fields, describe, read_value
 
 
 @dataclass(frozen=True)
@@ -85,3 +85,10 @@ def test_unusable_classes_are_refused() -> None:
     for config_class in (NoDefault, OddType, OddItems, TwoTypes, Taken):
         with pytest.raises(TypeError, match=config_class.__name__):
             config_fields(config_class)
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_booleans_have_many_words(value: bool) -> None:
+    words = "true t yes y on 1" if value else "false f no n off 0"
+    for word in (*words.split(), *words.upper().split()):
+        assert read_value(bool, Text(word)) is value
