@@ -120,3 +120,29 @@ def real_data(request: pytest.FixtureRequest) -> Path:
         if not (Path(root) / name).is_dir():
             pytest.skip(f"{name} is not in the folder that SNN_DATA names")
     return Path(root)
+
+
+@pytest.fixture(scope="session")
+def look_alikes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def speech_cache(look_alikes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder for all tests, in which the look-alikes are generated once."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(look_alikes))
+    monkeypatch.delenv("SNN_MIRROR", raising=False)
+    return look_alikes
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def register(monkeypatch: pytest.MonkeyPatch, name: str, *files: SourceFile) -> None:
+    """Let other files be the registered ones of a data set."""
+    folder = registry.SOURCES[name].folder
+    entry = DataSource(
+        name=name, title="", files=files, licence="", citation="", folder=folder, by_hand="Ask."
+    )
+    monkeypatch.setitem(registry.SOURCES, name, entry)

@@ -1,35 +1,41 @@
 """Spoken digits and words: the files of a run, and the name under which records speak of them.
 
-===========  ================================================  ================================
-data set     a folder in the published layout holds            splits
-===========  ================================================  ================================
-``shd``      ``shd_train.h5``, ``shd_test.h5``, maybe packed   train, test
-``ssc``      ``ssc_{train,valid,test}.h5``, maybe packed       train, valid, test
-===========  ================================================  ================================
+========  =====================================================================  ================
+data set  a folder in the published layout holds                                 splits
+========  =====================================================================  ================
+``shd``   ``shd_train.h5``, ``shd_test.h5``, plain or packed                     train, test
+``ssc``   ``ssc_train.h5``, ``ssc_valid.h5``, ``ssc_test.h5``, plain or packed   train, valid, test
+``hd``    ``audio/*.flac``, ``train_filenames.txt``, ``test_filenames.txt``      train, test
+``sc``    ``WORD/*.wav``, ``validation_list.txt``, ``testing_list.txt``          train, valid, test
+========  =====================================================================  ================
 
-The plain name of a data set is given to the published files only. Everything else is called what
-it is: ``shd-regenerated``, ``synthetic-shd`` or, for files that nobody can vouch for,
-``shd-unverified``.
+The plain name of a data set is given to the published files only: by their digests or, for trees of
+recordings, when every published file is listed and nothing else is. Everything else is called what
+it is: ``shd-regenerated``, ``hd-subset``, ``synthetic-sc`` or, when nobody can vouch for the files,
+``ssc-unverified``.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from types import ModuleType
+from typing import NamedTuple
 
-from core.data import synthetic_events
+from core.data import synthetic_events, synthetic_speech
+from core.data.audio import Utterances
 from core.data.digests import digest, digest_files
 from core.data.events import EventData, find_events, load_events
 from core.data.fetch import fetch
 from core.data.files import is_payload, mismatch
+from core.data.heidelberg import load_hd
 from core.data.registry import find_source
 from core.data.sources import SourceFile
+from core.data.speech_commands import LISTS, load_sc
+from core.data.speech_trees import tree
 from core.data.unpack import cached, unpacked
 from core.errors import UserError
-
-DatasetName: TypeAlias = Literal["shd", "ssc"]
 
 EVENT_SAMPLES = {
     "shd": {"train": 8156, "test": 2264},
@@ -37,17 +43,37 @@ EVENT_SAMPLES = {
 }
 """Recordings of every published file; the regenerated SHD has the same."""
 
-_SYNTHETIC: dict[str, Callable[[Path], None]] = {
-    "shd": synthetic_events.write_synthetic_shd,
-    "ssc": synthetic_events.write_synthetic_ssc,
+SPLITS = {
+    "shd": ("train", "test"),
+    "ssc": ("train", "valid", "test"),
+    "hd": ("train", "test"),
+    "sc": ("train", "valid", "test"),
 }
+"""Splits of every data set."""
+
+_SYNTHETIC: dict[str, tuple[ModuleType, Callable[[Path], None]]] = {
+    "shd": (synthetic_events, synthetic_events.write_synthetic_shd),
+    "ssc": (synthetic_events, synthetic_events.write_synthetic_ssc),
+    "hd": (synthetic_speech, synthetic_speech.write_synthetic_hd),
+    "sc": (synthetic_speech, synthetic_speech.write_synthetic_sc),
+}
+
+_LOADERS: dict[str, Callable[..., Utterances]] = {"hd": load_hd, "sc": load_sc}
+
+# SHA-256 of the sorted file names of published trees, one a line: HD's recordings, SC's two lists.
+_HD_NAMES = "22318533b4e9e20b4cb56c3dc1e78db9b80077805cb6edc0edc865c58b7dad47"
+_SC_NAMES = {
+    "valid": "d4730d159c025513afcea0750083d82031a1f0da9101ca6f5e5bf1b5a5f9d943",
+    "test": "95864d539da5a0b96b488ba4b6e5afc7d34d77cdad65c355eae92f267e02c508",
+}
+_SC_RECORDINGS = 105829
 
 
 class SpeechData(NamedTuple):
     """A data set on disk.
 
     Attributes:
-        dataset: which task it is for: ``shd`` or ``ssc``.
+        dataset: which task it is for: ``shd``, ``ssc``, ``hd`` or ``sc``.
         name: what records call it, see the module.
         folder: where it lies, in the published layout.
         digest: identifies its bytes.
@@ -65,70 +91,95 @@ def find_speech(
     """Find, fetch or generate a data set.
 
     Args:
-        dataset: ``shd`` or ``ssc``.
-        place: a folder in the published layout; or ``"embedded"``, a generated look-alike;
-            or ``"regenerated"``, the regenerated SHD; by default the published files, fetched.
+        dataset: ``shd``, ``ssc``, ``hd`` or ``sc``.
+        place: a folder in the published layout; ``"embedded"``, a generated look-alike;
+            ``"regenerated"``, the regenerated SHD; ``"subset"``, a few real recordings of HD or
+            SC; by default the published files, fetched.
         mirror: where to fetch from, see :func:`core.data.fetch.fetch`.
 
     Raises:
         UserError: no such data set or place, or files are missing, damaged or cannot be fetched.
     """
-    if dataset not in EVENT_SAMPLES:
-        known = ", ".join(EVENT_SAMPLES)
-        raise UserError(f"no speech data set is called {dataset!r}; known are {known}.")
-    if place == "embedded":
-        folder = embedded_folder(dataset)
-        return SpeechData(dataset, f"synthetic-{dataset}", folder, _digest_of(dataset, folder))
-    if place == "regenerated":
+    if dataset not in SPLITS:
+        raise UserError(f"no speech data set is called {dataset!r}; known are {', '.join(SPLITS)}.")
+    audio = dataset in _LOADERS
+    word = str(place)
+    if word == "embedded":
+        return _named(f"synthetic-{dataset}", dataset, embedded_folder(dataset))
+    if word == "regenerated":
         if dataset != "shd":
-            raise UserError(f"only shd was regenerated; for {dataset} name a folder or 'embedded'.")
+            raise UserError(f"'regenerated' is a form of shd only; {_places(dataset)}")
         folder = fetch("shd_regen", mirror=mirror)
         return SpeechData(dataset, "shd-regenerated", folder, digest("shd_regen"))
-    if place is None:
-        return SpeechData(dataset, dataset, fetch(dataset, mirror=mirror), digest(dataset))
-    return _identify(dataset, Path(place).expanduser())
+    if word == "subset":
+        if not audio:
+            raise UserError(f"'subset' is a form of hd and sc only; {_places(dataset)}")
+        return _named(f"{dataset}-subset", dataset, tree(f"{dataset}_subset", mirror=mirror))
+    if place is not None:
+        folder = Path(place).expanduser()
+        if not folder.is_dir():
+            raise UserError(f"{folder} is no folder; {_places(dataset)}")
+        return _identified(dataset, folder)
+    if audio:
+        return _identified(dataset, tree(dataset, mirror=mirror))
+    return SpeechData(dataset, dataset, fetch(dataset, mirror=mirror), digest(dataset))
 
 
 def embedded_folder(dataset: str) -> Path:
     """Return the folder of the generated look-alike, written into the cache on first use."""
-    write = _SYNTHETIC[dataset]
+    generator, write = _SYNTHETIC[dataset]
     # The name follows the generator's source: whoever changes it gets other files.
-    source = hashlib.sha256(Path(synthetic_events.__file__).read_bytes()).hexdigest()[:8]
+    source = hashlib.sha256(Path(str(generator.__file__)).read_bytes()).hexdigest()[:8]
     return cached(f"embedded/{dataset}-{source}", write)
 
 
 def load_event_split(data: SpeechData, split: str) -> EventData:
-    """Load one split of SHD or SSC: ``train``, ``test`` and, in SSC only, ``valid``.
+    """Load one split of SHD or SSC.
 
     Raises:
         UserError: the file is missing, damaged or of the wrong size.
         ValueError: the data set has no such split.
     """
-    sizes = EVENT_SAMPLES[data.dataset]
-    if split not in sizes:
-        raise ValueError(f"{data.dataset} has no split {split!r}, but {', '.join(sizes)}")
+    _check_split(data, split, EVENT_SAMPLES)
     published = data.name in (data.dataset, f"{data.dataset}-regenerated")
     path = find_events(data.folder, f"{data.dataset}_{split}")
-    return load_events(path, samples=sizes[split] if published else None)
+    return load_events(path, samples=EVENT_SAMPLES[data.dataset][split] if published else None)
 
 
-def _identify(dataset: str, folder: Path) -> SpeechData:
+def load_utterance_split(data: SpeechData, split: str) -> Utterances:
+    """Return the recordings of one split of HD or SC.
+
+    Raises:
+        UserError: a list or a recording is missing.
+        ValueError: the data set has no such split.
+    """
+    _check_split(data, split, _LOADERS)
+    return _utterances(data.dataset, data.folder, split)
+
+
+def _utterances(dataset: str, folder: Path, split: str) -> Utterances:
+    return _LOADERS[dataset](folder, split)
+
+
+def _check_split(data: SpeechData, split: str, kinds: Iterable[str]) -> None:
+    if data.dataset not in kinds or split not in SPLITS[data.dataset]:
+        raise ValueError(f"{data.dataset} has no such split {split!r}")
+
+
+def _identified(dataset: str, folder: Path) -> SpeechData:
     """Call the files of a folder what they are."""
-    paths = _files(dataset, folder)
-    candidates = {"shd": {"shd": "shd", "shd_regen": "shd-regenerated"}, "ssc": {"ssc": "ssc"}}
-    for source, name in candidates[dataset].items():
-        registered = find_source(source).files
-        if all(_is_registered(p, file) for p, file in zip(paths, registered, strict=True)):
+    if dataset == "hd" and _is_hd(folder):
+        return _named("hd", dataset, folder)
+    if dataset == "sc" and _is_sc(folder):
+        return _named("sc", dataset, folder)
+    for source, name in _REGISTERED.get(dataset, {}).items():
+        files = zip(_files(dataset, folder), find_source(source).files, strict=True)
+        if all(_is_registered(path, file) for path, file in files):
             return SpeechData(dataset, name, folder, digest(source))
-    return SpeechData(dataset, f"{dataset}-unverified", folder, _digest_of(dataset, folder))
+    return _named(f"{dataset}-unverified", dataset, folder)
 
 
-def _files(dataset: str, folder: Path) -> list[Path]:
-    return [find_events(folder, f"{dataset}_{split}") for split in EVENT_SAMPLES[dataset]]
-
-
-def _digest_of(dataset: str, folder: Path) -> str:
-    return digest_files(folder, _files(dataset, folder))
+_REGISTERED = {"shd": {"shd": "shd", "shd_regen": "shd-regenerated"}, "ssc": {"ssc": "ssc"}}
 
 
 def _is_registered(path: Path, file: SourceFile) -> bool:
@@ -136,3 +187,49 @@ def _is_registered(path: Path, file: SourceFile) -> bool:
     if path.name == file.name:
         return mismatch(path, file) is None
     return is_payload(path if path.suffix == ".h5" else unpacked(path), file)
+
+
+def _is_hd(folder: Path) -> bool:
+    """All published recordings, none twice, and the two new speakers not in training."""
+    train, test = (_utterances("hd", folder, split) for split in SPLITS["hd"])
+    names = [path.name for path in (*train.paths, *test.paths)]
+    return _digest_of_names(names) == _HD_NAMES and not {"04", "05"} & set(train.speakers)
+
+
+def _is_sc(folder: Path) -> bool:
+    """The two published lists, and as many recordings in all as were published."""
+    count = 0
+    for split in ("valid", "test", "train"):  # the one that takes longest only after the lists
+        paths = _utterances("sc", folder, split).paths
+        count += len(paths)
+        names = [path.relative_to(folder).as_posix() for path in paths]
+        if split in _SC_NAMES and _digest_of_names(names) != _SC_NAMES[split]:
+            return False
+    return count == _SC_RECORDINGS
+
+
+def _digest_of_names(names: Iterable[str]) -> str:
+    return hashlib.sha256("".join(f"{name}\n" for name in sorted(names)).encode()).hexdigest()
+
+
+def _named(name: str, dataset: str, folder: Path) -> SpeechData:
+    return SpeechData(dataset, name, folder, digest_files(folder, _files(dataset, folder)))
+
+
+def _files(dataset: str, folder: Path) -> list[Path]:
+    """Return all files of a data set that a run reads."""
+    splits = SPLITS[dataset]
+    if dataset in EVENT_SAMPLES:
+        return [find_events(folder, f"{dataset}_{split}") for split in splits]
+    paths = (path for split in splits for path in _utterances(dataset, folder, split).paths)
+    lists = [f"{kind}_filenames.txt" for kind in splits] if dataset == "hd" else LISTS.values()
+    return [*(folder / name for name in lists), *paths]
+
+
+def _places(dataset: str) -> str:
+    words = ["embedded"]
+    words += ["regenerated"] if dataset == "shd" else ["subset"] if dataset in _LOADERS else []
+    return (
+        f"for {dataset} name a folder that holds the files in the published layout, or "
+        f"{' or '.join(words)}."
+    )
