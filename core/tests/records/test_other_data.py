@@ -18,6 +18,7 @@ from core.records import (
     Task,
     keep_weights,
     load_claims,
+    load_manifest,
     load_records,
     markdown,
     record_counts,
@@ -26,6 +27,7 @@ from core.records import (
     summary_markdown,
     table,
 )
+from core.records.layout import weights_markdown
 
 from .conftest import CLAIMS, CONFIG, make_run
 
@@ -267,3 +269,8 @@ def test_weights_of_a_changed_recipe_have_a_name_of_their_own(spoken: Path, tmp_
     )
     names = [keep_weights(tmp_path / n, spoken, r).name for n, r in (("a", recipe), ("b", changed))]
     assert names == ["ecg_brf-seed0.safetensors", "ecg_brf-seed0-feedbeef.safetensors"]
+    other, plain = load_manifest(spoken)
+    assert (other["changed"], plain.get("changed")) == ({"protocol": "held-out"}, None)
+    text = weights_markdown([other, plain])
+    assert "seed 0, `configs/ecg_brf.yaml`, protocol held-out |" in text
+    assert "seed 0, `configs/ecg_brf.yaml` |" in text

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.errors import UserError
 from core.records import (
+    Row,
     load_claims,
     load_records,
     markdown,
@@ -47,6 +49,19 @@ def test_main_claims_first_the_rest_folded(paper: Path, tmp_path: Path) -> None:
     assert folded[2] == "</details>"
     assert folded[3].startswith("<details><summary>Tasks that are not in this package, 1")
     assert "| SHD | RF | hours | 2 |" in folded[4]
+
+
+def test_many_small_sources_share_a_table(paper: Path) -> None:
+    rows = table(load_claims(paper / "claims.yaml"), [])
+    accuracy = rows[0].claim
+    many = [Row(replace(accuracy, source=f"paper {n}"), "not run") for n in (1, 2, 2)]
+    _, only = markdown(many).split("\n\n")
+    assert only.splitlines()[0].startswith("| source | task |")
+    assert [line.split(" | ")[0] for line in only.splitlines()[2:]] == [
+        *("| paper 1", "| paper 2", "| paper 2"),
+    ]
+    enough = [Row(replace(accuracy, source=f"paper {n}"), "not run") for n in (1, 1, 1, 2, 2, 2)]
+    assert markdown(enough).count("**paper ") == 2
 
 
 def test_compact_keeps_main_claims_with_a_result(paper: Path, tmp_path: Path) -> None:

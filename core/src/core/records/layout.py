@@ -42,9 +42,9 @@ _RUN_COLUMNS = (
 def markdown(rows: Sequence[Row], *, compact: bool = False) -> str:
     """Lay out rows as Markdown.
 
-    Main claims come first, one table per source; the others, and those of tasks the package does
-    not have, are folded away. ``compact`` keeps accuracies and spikes of main claims that have
-    been run at least in part.
+    Main claims come first, one table per source (but one for all where most sources would have a
+    row or two); the others, and those of tasks the package does not have, are folded away.
+    ``compact`` keeps accuracies and spikes of main claims that have been run at least in part.
     """
     if compact:
         shown = [row for row in rows if row.claim.main and row.n + (row.verdict == "partial")]
@@ -53,8 +53,13 @@ def markdown(rows: Sequence[Row], *, compact: bool = False) -> str:
         return _claims(shown, columns) if shown else "Nothing has been run yet."
     present = [row for row in rows if not row.claim.task.absent]
     parts = [_summary(rows)]
-    for source, group in _by_source(row for row in present if row.claim.main):
-        parts += [f"**{source}**", _claims(group)]
+    main = [row for row in present if row.claim.main]
+    groups = _by_source(main)
+    if len(groups) > 1 and 3 * len(groups) > len(main):
+        parts.append(_claims(main, ("source", *_COLUMNS)))
+    else:
+        for source, group in groups:
+            parts += [f"**{source}**", _claims(group)]
     for source, group in _by_source(row for row in present if not row.claim.main):
         parts.append(_folded(source, group))
     if absent := [row for row in rows if row.claim.task.absent]:
@@ -96,7 +101,8 @@ def weights_markdown(manifest: Sequence[Mapping[str, Any]]) -> str:
         {
             "file": f"`checkpoints/{entry['file']}`",
             "what": f"{entry['model']} on {entry['data']['name']} ({entry['task']}), "
-            f"seed {entry['seed']}, `{entry['config']}`",
+            f"seed {entry['seed']}, `{entry['config']}`"
+            + "".join(f", {key} {value}" for key, value in entry.get("changed", {}).items()),
             "epoch": f"{entry['epoch']} of {entry['of_epochs']}",
             "test accuracy (%)": rounded(entry["test_accuracy"], 2),
             "spikes per sample": rounded(entry["sop"], 1),

@@ -67,6 +67,7 @@ def keep_weights(run_folder: Path, paper_folder: Path, record: Record) -> Path:
         "task": fields["task"],
         "model": fields["model"],
         "config": fields["config_file"],
+        **_changed(record),
         "seed": fields["seed"],
         "data": fields["data"],
         "epoch": int(best["epoch"]),
@@ -83,6 +84,13 @@ def keep_weights(run_folder: Path, paper_folder: Path, record: Record) -> Path:
     text = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=1000)
     write_text_atomically(_manifest(paper_folder), _HEADER + text)
     return target
+
+
+def _changed(record: Record) -> dict[str, Any]:
+    """Settings in which the run differs from its configuration file, if there are any."""
+    config = record.fields["config"]
+    changed = {key: config.get(key, "(gone)") for key in record.changes}
+    return {"changed": changed} if changed else {}
 
 
 def _manifest(paper_folder: Path) -> Path:
