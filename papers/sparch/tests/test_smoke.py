@@ -117,6 +117,23 @@ def test_quick_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_no_figures")
+def test_commands_of_the_authors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As their README writes them, but for the number of neurons."""
+    monkeypatch.chdir(tmp_path)
+    data = "--dataset_name sc --data_folder embedded"
+    first = f"--model_type adLIF {data} --new_exp_folder out --nb_hiddens 8"
+    assert call(*first.split()) == 0
+    again = f"--use_pretrained_model 1 --load_exp_folder out {data} --start_epoch 5"
+    assert call(*again.split()) == 0
+    assert [row["epoch"] for row in rows(tmp_path / "out")] == list(range(11))
+    assert facts(tmp_path / "out")["data"]["name"] == "synthetic-sc"
+    assert (facts(tmp_path / "out")["status"], facts(tmp_path / "out")["epochs_done"]) == (
+        "finished",
+        10,
+    )
+
+
+@pytest.mark.usefixtures("_no_figures")
 def test_default_folder(tiny_shd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     options = (*TINY, "--data_folder", tiny_shd, "--nb_epochs", 0, "--log_tofile", 1)
@@ -151,9 +168,7 @@ class Overfit:
         return [(self.inputs_TNI[:, rows], self.targets[rows]) for rows in order.split(32)]
 
 
-@pytest.mark.parametrize(
-    ("kind", "least"), [("LIF", 95), ("RLIF", 95), ("adLIF", 40), ("MLP", 95), ("RNN", 95)]
-)
+@pytest.mark.parametrize(("kind", "least"), [("LIF", 95), ("RLIF", 95), ("adLIF", 40), ("MLP", 95)])
 def test_overfits(kind: str, least: float) -> None:
     """Adaptive neurons learn more slowly here, with the authors' code too."""
     torch.manual_seed(0)

@@ -96,8 +96,8 @@ def test_interrupted_while_continued(
 # --- stopped runs ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_resumes(
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "GRU"])
+def test_stopped_in_an_epoch(
     name: str, tiny_shd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = (*TINY, *RECIPES[name], "--data_folder", tiny_shd, "--nb_epochs", 2)

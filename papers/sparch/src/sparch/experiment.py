@@ -34,7 +34,7 @@ from sparch.config import PAPER, Config, default_folder
 from sparch.models import ANN, SNN, build, count_parameters
 from sparch.objectives import RatePenalty, make_objective
 from sparch.repeated import Evaluations, evaluate_repeatedly
-from sparch.task import Task, load_task
+from sparch.task import MAX_TIME, Task, load_task
 
 NETWORK_KEYS = (
     *("model_type", "nb_layers", "nb_hiddens", "normalization", "use_bias", "bidirectional"),
@@ -198,14 +198,15 @@ def _plan_more(folder: RunFolder, config: Config, job: Job) -> None:
 
 
 def _samples(task: Task) -> str:
+    late = f" ({task.late} spikes after {MAX_TIME} s left out)" if task.late else ""
     if task.test_is_validation:
         return (
             f"{task.train.samples} training / {task.test.samples} test samples "
-            "(which also select the epoch)"
+            f"(which also select the epoch){late}"
         )
     return (
         f"{task.train.samples} training / {task.validation.samples} validation / "
-        f"{task.test.samples} test samples"
+        f"{task.test.samples} test samples{late}"
     )
 
 

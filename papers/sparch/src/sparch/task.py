@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from core.data.batches import RowBatches, hold_out_speakers
-from core.data.binning import BinnedEvents, bin_events, linear_edges
-from core.data.events import EventData
-from core.data.speech import SpeechData, find_speech, load_event_split
+from core.data.binning import bin_events, event_batches, linear_edges
+from core.data.filterbank import MEL_BINS
+from core.data.speech import (
+    EVENT_SAMPLES,
+    SpeechData,
+    find_speech,
+    load_event_split,
+    load_utterance_split,
+)
+from core.data.utterances import audio_batches
 from core.errors import UserError
 from sparch.config import Config
 
@@ -33,7 +40,8 @@ class Task:
         train: Shuffled training batches.
         validation: Selects the epoch.
         test: The test set.
-        test_is_validation: Both are the same samples.
+        test_is_validation: Both are the same object.
+        late: Spikes of training and test files after ``MAX_TIME``, which no step holds.
     """
 
     data: str
@@ -44,6 +52,21 @@ class Task:
     validation: RowBatches
     test: RowBatches
     test_is_validation: bool
+    late: int = 0
+
+
+class _MakeBatches(Protocol):
+    def __call__(self, rows: NDArray[np.int64] | None = None, *, shuffle: bool) -> RowBatches: ...
+
+
+class _Split(NamedTuple):
+    """One split of a data set: how to make batches of it, and what is known beside them."""
+
+    batches: _MakeBatches
+    speakers: NDArray[np.int64] | NDArray[np.str_] | None
+    words: tuple[str, ...]
+    inputs: int
+    late: int = 0
 
 
 def load_task(config: Config) -> Task:
@@ -53,65 +76,65 @@ def load_task(config: Config) -> Task:
         UserError: Data missing or damaged.
     """
     place = config.data_folder if config.data == "original" else config.data
-    return _events(config, find_speech(config.dataset_name, place, mirror=config.mirror))
-
-
-def _events(config: Config, data: SpeechData) -> Task:
-    train, test = load_event_split(data, "train"), load_event_split(data, "test")
-    binned = _binned(train)
+    data = find_speech(config.dataset_name, place, mirror=config.mirror)
+    load = _events if data.dataset in EVENT_SAMPLES else _audio
+    training = load(data, "train", config)
+    testing = load(data, "test", config)
+    test = testing.batches(shuffle=False)
     rows = None
-    testing = _batches(_binned(test), test.labels, config)
-    if data.dataset == "ssc":
-        valid = load_event_split(data, "valid")
-        validation = _batches(_binned(valid), valid.labels, config)
+    if data.dataset in ("ssc", "sc"):  # these have an official validation set
+        validation = load(data, "valid", config).batches(shuffle=False)
     elif config.protocol == "published":
-        validation = testing
+        validation = test
     else:
-        rows, held_out = _held_out(config, train.speakers, data)
-        validation = _batches(binned, train.labels, config, rows=held_out)
+        rows, held_out = _hold_out(training, data, config)
+        validation = training.batches(held_out, shuffle=False)
     return Task(
         data=data.name,
         data_digest=data.digest,
-        inputs=binned.inputs,
-        classes=len(train.words),
-        train=_batches(binned, train.labels, config, rows=rows, shuffle=True),
+        inputs=training.inputs,
+        classes=len(training.words),
+        train=training.batches(rows, shuffle=True),
         validation=validation,
-        test=testing,
-        test_is_validation=validation is testing,
+        test=test,
+        test_is_validation=validation is test,
+        late=training.late + testing.late,
     )
 
 
-def _held_out(
-    config: Config, speakers: NDArray[np.int64] | None, data: SpeechData
+def _hold_out(
+    training: _Split, data: SpeechData, config: Config
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    if speakers is None:
+    """Rows to train on, and rows of speakers that training never hears."""
+    if training.speakers is None:
         raise UserError(
             f"the training file in {data.folder} does not say who spoke, so no speaker can be set "
             "aside; use --protocol published"
         )
-    return hold_out_speakers(speakers, fraction=config.val_fraction, seed=config.seed)
+    return hold_out_speakers(training.speakers, fraction=config.val_fraction, seed=config.seed)
 
 
-def _binned(events: EventData) -> BinnedEvents:
-    return bin_events(events, linear_edges(STEPS, MAX_TIME))
-
-
-def _batches(
-    binned: BinnedEvents,
-    labels: NDArray[np.int64],
-    config: Config,
-    *,
-    rows: NDArray[np.int64] | None = None,
-    shuffle: bool = False,
-) -> RowBatches:
-    """Batches of some recordings, of all by default."""
-    targets = torch.from_numpy(labels)
-    chosen = torch.arange(len(labels)) if rows is None else torch.from_numpy(rows)
-
-    def take(rows_B: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
-        there_B = chosen[rows_B]
-        return binned.take(there_B), targets[there_B]
-
-    return RowBatches(
-        take, len(chosen), batch_size=config.batch_size, shuffle=shuffle, seed=config.seed
+def _events(data: SpeechData, split: str, config: Config) -> _Split:
+    events = load_event_split(data, split)
+    binned = bin_events(events, linear_edges(STEPS, MAX_TIME))
+    make = partial(
+        event_batches, binned, events.labels, batch_size=config.batch_size, seed=config.seed
     )
+    return _Split(make, events.speakers, events.words, binned.inputs, binned.late)
+
+
+def _audio(data: SpeechData, split: str, config: Config) -> _Split:
+    utterances = load_utterance_split(data, split)
+    make = partial(
+        audio_batches,
+        utterances,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        sample_rate="ignore" if config.protocol == "published" else "resample",
+    )
+
+    def batches(rows: NDArray[np.int64] | None = None, *, shuffle: bool) -> RowBatches:
+        # what is shuffled is trained on
+        return make(rows, shuffle=shuffle, augmented=config.use_augm and shuffle)
+
+    return _Split(batches, utterances.speakers, utterances.words, MEL_BINS)
