@@ -58,6 +58,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             start = 0
             if span and state.ranges:
                 start = int(span.removeprefix("bytes=").removesuffix("-")) + state.range_error
+                if start >= len(body):
+                    self.send_error(416)
+                    return
                 self.send_response(206)
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
             else:

@@ -1,9 +1,12 @@
 """Downloading: what a server gives, what it cuts off, what it gives wrongly."""
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core.data import registry
 from core.data.fetch import fetch
 from core.errors import UserError
 
@@ -120,3 +123,72 @@ def test_missing_on_the_first_mirror(toy: Path, server: Server) -> None:
     server.files = {"/b/plain.bin": PLAIN, "/b/packed.gz": PACKED}
     fetch("toy")
     assert contents(toy) == COMPLETE
+
+
+def forget(monkeypatch: pytest.MonkeyPatch, *, md5: bool) -> None:
+    """Let the registry know no sizes and, instead of sha256, md5 or nothing."""
+    entry = registry.SOURCES["toy"]
+    files = tuple(
+        replace(
+            file,
+            size=None,
+            sha256=None,
+            payload_sha256=None,
+            md5=hashlib.md5(COMPLETE[file.name]).hexdigest() if md5 else None,
+        )
+        for file in entry.files
+        if md5 or file.name.endswith(".gz")
+    )
+    monkeypatch.setitem(registry.SOURCES, "toy", replace(entry, files=files))
+
+
+def test_size_that_nobody_published_is_the_announced_one(
+    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget(monkeypatch, md5=True)
+    server.cuts = {"/a/plain.bin": [100_000, 50_000]}
+    fetch("toy")
+    assert contents(toy) == COMPLETE
+    spans = [span for path, span in server.asked if path == "/a/plain.bin"]
+    assert spans == [None, "bytes=100000-", "bytes=150000-"]
+
+
+def test_wrong_md5_is_rejected(toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch, md5=True)
+    wrong = b"x" * len(PLAIN)
+    server.files["/a/plain.bin"] = wrong
+    with pytest.raises(UserError, match=r"the content is wrong, kept as plain\.bin\.rejected"):
+        fetch("toy")
+    (toy / "plain.bin").write_bytes(wrong)
+    expected = hashlib.md5(PLAIN).hexdigest()
+    with pytest.raises(UserError, match=rf"expected md5 {expected}\n  found    204800 bytes, md5 "):
+        fetch("toy")
+
+
+def test_neither_size_nor_digest_is_known(
+    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget(monkeypatch, md5=False)
+    server.announce_length = False
+    server.cuts = {"/a/packed.gz": [50]}  # looks like a clean end: only gzip itself can tell
+    server.files["/b/packed.gz"] = PACKED
+    fetch("toy")
+    assert contents(toy) == {"packed.gz": PACKED, "packed.gz.rejected": PACKED[:50]}
+    (toy / "packed.gz").write_bytes(PACKED[:-9])
+    with pytest.raises(UserError, match=r"packed\.gz is truncated or damaged"):
+        fetch("toy")
+
+
+def test_whole_part_of_unknown_size_needs_nothing_more(
+    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget(monkeypatch, md5=True)
+    toy.mkdir(parents=True)
+    (toy / "plain.bin.part").write_bytes(PLAIN)  # killed before it was renamed
+    fetch("toy")
+    assert contents(toy) == COMPLETE
+    assert [path for path, _ in server.asked] == ["/a/plain.bin", "/a/packed.gz"]
+    (toy / "plain.bin").rename(toy / "plain.bin.part")
+    (toy / "plain.bin.part").write_bytes(PLAIN + b"?")  # longer than the file: set aside
+    fetch("toy")
+    assert contents(toy) == {**COMPLETE, "plain.bin.rejected": PLAIN + b"?"}

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -89,6 +90,33 @@ def test_own_mirror_comes_first(
         "/mine/toy/packed.gz",
         "/a/packed.gz",
     ]
+
+
+def test_set_in_a_folder_of_another_name(
+    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = replace(registry.SOURCES["toy"], folder="toys")
+    monkeypatch.setitem(registry.SOURCES, "toy", entry)
+    server.files = {"/mine/toys/plain.bin": PLAIN, "/a/packed.gz": PACKED}
+    assert not is_present("toy")
+    assert fetch("toy", mirror=f"{server.url}/mine") == toy.parent / "toys"
+    assert contents(toy.parent / "toys") == COMPLETE
+    assert is_present("toy")
+
+
+def test_set_without_an_address(
+    toy: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = replace(make_toy(), by_hand="Ask the zoo.", folder="toys")
+    files = tuple(replace(file, urls=()) for file in entry.files)
+    monkeypatch.setitem(registry.SOURCES, "toy", replace(entry, files=files))
+    with pytest.raises(UserError) as caught:
+        fetch("toy")
+    for needed in ("no address", "Ask the zoo.", "core fetch toy --from", "toys/plain.bin"):
+        assert needed in str(caught.value)
+    assert server.asked == []
+    fetch("toy", source=by_hand(tmp_path / "mine", plain_bin=PLAIN, packed_gz=PACKED))
+    assert contents(toy.parent / "toys") == COMPLETE
 
 
 def test_folder_as_mirror_is_pointed_to_from(toy: Path) -> None:
