@@ -157,7 +157,7 @@ def test_sc_published_split(sc_tree: Path, monkeypatch: pytest.MonkeyPatch, spel
         (sc_tree.parent / "x").mkdir(exist_ok=True)
         folder = folder / sc_tree.name
     for split in ("train", "valid", "test"):
-        found = load_sc(folder, split)  # type: ignore[arg-type]
+        found = load_sc(folder, split)
         names = [path.relative_to(folder).as_posix() for path in found.paths]
         assert names == golden[f"{split}_files"].tolist()
         assert found.labels.tolist() == golden[f"{split}_labels"].tolist()
@@ -183,7 +183,7 @@ def test_sc_list_spelled_with_a_dot_does_not_leak(sc_tree: Path, tmp_path: Path)
         lines = (folder / name).read_text().split()
         (folder / name).write_text("".join(f"./{line}\n" for line in lines))
     for split in ("train", "valid", "test"):
-        assert len(load_sc(folder, split).paths) == len(load_sc(sc_tree, split).paths)  # type: ignore[arg-type]
+        assert len(load_sc(folder, split).paths) == len(load_sc(sc_tree, split).paths)
 
 
 def test_sc_folders_that_are_no_words_shift_no_label(sc_tree: Path, tmp_path: Path) -> None:
@@ -194,8 +194,8 @@ def test_sc_folders_that_are_no_words_shift_no_label(sc_tree: Path, tmp_path: Pa
     (folder / "aaaa").mkdir()
     for split in ("train", "valid", "test"):
         np.testing.assert_array_equal(
-            load_sc(folder, split).labels,  # type: ignore[arg-type]
-            load_sc(sc_tree, split).labels,  # type: ignore[arg-type]
+            load_sc(folder, split).labels,
+            load_sc(sc_tree, split).labels,
         )
 
 

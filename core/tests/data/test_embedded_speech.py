@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from core.data import speech
 from core.data.binning import bin_events, event_batches, linear_edges
@@ -55,6 +57,7 @@ def test_embedded_split_has_all_classes_and_its_speakers(dataset: str, split: st
     found = find_speech(dataset, "embedded")
     count, speakers = SHAPES[dataset][split]
     words = DIGITS if dataset in ("shd", "hd") else WORDS
+    names: NDArray[np.generic] | None
     if dataset in ("shd", "ssc"):
         events = load_event_split(found, split)
         assert (events.speakers is None) == (dataset == "ssc")

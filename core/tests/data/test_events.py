@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,7 +18,7 @@ from core.data.synthetic_events import write_events
 from core.errors import UserError
 
 
-def small(**changed: object) -> EventData:
+def small(**changed: Any) -> EventData:
     data = EventData(
         times=np.array([0.0, 0.25, 1.5, 0.125, 0.5], np.float16),
         units=np.array([0, 699, 3, 300, 299], np.uint16),
@@ -108,6 +109,7 @@ def test_packed_file_is_unpacked_once_into_the_cache(path: Path, cache: Path, pa
         [plain] = [p for p in cache.iterdir() if p.suffix == ".h5"]
         stamp = plain.stat().st_mtime_ns
     assert plain.stat().st_mtime_ns == stamp
+    assert {p.suffix for p in cache.iterdir()} == {".h5", ".lock"}  # nothing half made
     assert plain.name.startswith("shd_train-")
     assert sorted(p.name for p in path.parent.iterdir()) == ["cache", packed.name]
     packed.unlink()

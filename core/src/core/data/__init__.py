@@ -1,19 +1,25 @@
 """Data: registry of sources, fetcher, loaders of the original formats, embedded sets, batches.
 
-============================  ====================================================================
-``core.data.registry``        where every data set comes from
-``core.data.fetch``           ``fetch``, ``data_root``: download, verify, take from a folder
-``core.data.mnist``           MNIST (idx)
-``core.data.qtdb``            QT Database ECG (MATLAB)
-``core.data.digits``          embedded handwritten digits, real
-``core.data.synthetic_ecg``   embedded ECG look-alike, generated
-``core.data.speech``          spoken digits and words on disk, called what they are
-``core.data.events``          SHD and SSC (HDF5): events of 700 channels
-``core.data.binning``         events counted in time bins
-``core.data.synthetic_events``  embedded SHD and SSC look-alikes, generated
-``core.data.batches``         splits, sequences, time-first batches
-``core.data.digests``         a short name of the data a run used
-============================  ====================================================================
+==============================  ==================================================================
+``core.data.registry``          where every data set comes from
+``core.data.fetch``             ``fetch``, ``data_root``: download, verify, take from a folder
+``core.data.unpack``            packed files and archives, unpacked once into the user's cache
+``core.data.mnist``             MNIST (idx)
+``core.data.qtdb``              QT Database ECG (MATLAB)
+``core.data.digits``            embedded handwritten digits, real
+``core.data.synthetic_ecg``     embedded ECG look-alike, generated
+``core.data.speech``            spoken digits and words: find them, name them, load their splits
+``core.data.events``            SHD and SSC (HDF5): events of 700 channels
+``core.data.binning``           events counted in time bins, and batches of them
+``core.data.heidelberg``        HD: lists and names of its recordings
+``core.data.speech_commands``   SC: lists, words and speakers of its recordings
+``core.data.utterances``        recordings as batches of filterbank frames
+``core.data.augmentation``      random changes of a waveform that keep the word
+``core.data.synthetic_events``  embedded look-alikes of SHD and SSC, generated
+``core.data.synthetic_speech``  embedded look-alikes of HD and SC, generated
+``core.data.batches``           splits, sequences, time-first batches
+``core.data.digests``           a short name of the data a run used
+==============================  ==================================================================
 
 The names below are imported on first use, so that the command line can read the registry without
 waiting for torch. The function ``fetch`` is not among them: it would hide its own module.
@@ -26,27 +32,43 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from core.data.batches import Batches as Batches
+    from core.data.batches import hold_out_speakers as hold_out_speakers
     from core.data.batches import make_permutation as make_permutation
     from core.data.batches import split_indices as split_indices
     from core.data.batches import time_first as time_first
     from core.data.batches import to_sequence as to_sequence
+    from core.data.binning import bin_events as bin_events
+    from core.data.binning import event_batches as event_batches
+    from core.data.binning import linear_edges as linear_edges
     from core.data.digests import digest as digest
     from core.data.digits import load_digits as load_digits
     from core.data.images import ImageData as ImageData
     from core.data.mnist import load_mnist as load_mnist
     from core.data.qtdb import EcgData as EcgData
     from core.data.qtdb import load_qtdb as load_qtdb
+    from core.data.speech import find_speech as find_speech
+    from core.data.speech import load_event_split as load_event_split
+    from core.data.speech import load_utterance_split as load_utterance_split
     from core.data.synthetic_ecg import load_synthetic_ecg as load_synthetic_ecg
+    from core.data.utterances import audio_batches as audio_batches
 
 _MODULE_OF = {
     "Batches": "batches",
     "EcgData": "qtdb",
     "ImageData": "images",
+    "audio_batches": "utterances",
+    "bin_events": "binning",
     "digest": "digests",
+    "event_batches": "binning",
+    "find_speech": "speech",
+    "hold_out_speakers": "batches",
+    "linear_edges": "binning",
     "load_digits": "digits",
+    "load_event_split": "speech",
     "load_mnist": "mnist",
     "load_qtdb": "qtdb",
     "load_synthetic_ecg": "synthetic_ecg",
+    "load_utterance_split": "speech",
     "make_permutation": "batches",
     "split_indices": "batches",
     "time_first": "batches",
