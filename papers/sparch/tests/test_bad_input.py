@@ -65,6 +65,7 @@ def finished(tiny_shd: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--data_folder subset", "exists for hd and sc, not for shd"),
         ("--only_do_testing 1", "needs a trained model: add --use_pretrained_model 1"),
         ("--use_pretrained_model 1", "needs load_exp_folder"),
+        ("--load_exp_folder nowhere", "does nothing alone; add use_pretrained_model 1"),
         ("--use_pretrained_model 1 --load_exp_folder nowhere", "nowhere is not a run folder"),
         ("--resume nowhere", "nowhere is not a run folder"),
         ("--config nowhere.yaml", "no such config file"),

@@ -166,6 +166,8 @@ class Config:
             raise ValueError(f"data {self.data} takes no data_folder; add --data original")
         if self.use_pretrained_model and self.load_exp_folder is None:
             raise ValueError("use_pretrained_model needs load_exp_folder, the folder of a run")
+        if self.load_exp_folder is not None and not self.use_pretrained_model:
+            raise ValueError("load_exp_folder does nothing alone; add use_pretrained_model 1")
         if self.only_do_testing and not self.use_pretrained_model:
             raise ValueError(
                 "only_do_testing needs a trained model: add --use_pretrained_model 1 "

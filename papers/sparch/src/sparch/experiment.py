@@ -129,7 +129,7 @@ def make_job(config: Config, task: Task, device: torch.device) -> Job:
         scheduler=schedule(optimizer),
         train=task.train,
         validation=task.validation,
-        test=task.validation if task.test_is_validation else task.test,
+        test=task.test,
         epochs=config.nb_epochs,
         best_on_ties="first",
         selects="val_accuracy",
