@@ -89,7 +89,7 @@ def test_complete_tree_gets_the_plain_name(
     shutil.copytree(embedded_folder(dataset), folder)
 
     def names(split: str) -> str:
-        paths = speech._utterances(dataset, folder, split).paths
+        paths = speech._splits(dataset, folder)[split].paths
         root = folder / "audio" if dataset == "hd" else folder
         lines = sorted(path.relative_to(root).as_posix() for path in paths)
         return "".join(f"{line}\n" for line in lines)

@@ -41,10 +41,9 @@ def digest(name: str) -> str:
 def digest_files(folder: Path, paths: Iterable[Path]) -> str:
     """Return the same kind of name for files: their places below ``folder`` and their contents."""
     lines = []
-    for path in sorted(paths):
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in paths):
         with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        lines.append(f"{path.relative_to(folder).as_posix()} {content}")
+            lines.append(f"{name} {hashlib.file_digest(stream, 'sha256').hexdigest()}")
     return _short_of_lines(lines)
 
 

@@ -17,6 +17,8 @@ from core.data.audio import Utterances, existing, read_list
 from core.data.words import DIGITS
 from core.errors import UserError
 
+LISTS = {"train": "train_filenames.txt", "test": "test_filenames.txt"}
+
 _NAME = re.compile(r"lang-(english|german)_speaker-(\d+)_trial-\d+_digit-(\d)\.flac")
 
 
@@ -26,7 +28,7 @@ def load_hd(folder: Path, split: Literal["train", "test"]) -> Utterances:
     Raises:
         UserError: the list or a recording is missing, or a name is none of this data set.
     """
-    listed = f"{split}_filenames.txt"
+    listed = LISTS[split]
     names = read_list(folder / listed)
     parsed = [_NAME.fullmatch(name) for name in names]
     for name, match in zip(names, parsed, strict=True):

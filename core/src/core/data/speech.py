@@ -29,10 +29,12 @@ from core.data.digests import digest, digest_files
 from core.data.events import EventData, find_events, load_events
 from core.data.fetch import fetch
 from core.data.files import is_payload, mismatch
+from core.data.heidelberg import LISTS as HD_LISTS
 from core.data.heidelberg import load_hd
 from core.data.registry import find_source
 from core.data.sources import SourceFile
-from core.data.speech_commands import LISTS, load_sc
+from core.data.speech_commands import LISTS as SC_LISTS
+from core.data.speech_commands import load_sc
 from core.data.speech_trees import tree
 from core.data.unpack import cached, unpacked
 from core.errors import UserError
@@ -154,11 +156,7 @@ def load_utterance_split(data: SpeechData, split: str) -> Utterances:
         ValueError: the data set has no such split.
     """
     _check_split(data, split, _LOADERS)
-    return _utterances(data.dataset, data.folder, split)
-
-
-def _utterances(dataset: str, folder: Path, split: str) -> Utterances:
-    return _LOADERS[dataset](folder, split)
+    return _LOADERS[data.dataset](data.folder, split)
 
 
 def _check_split(data: SpeechData, split: str, kinds: Iterable[str]) -> None:
@@ -168,15 +166,17 @@ def _check_split(data: SpeechData, split: str, kinds: Iterable[str]) -> None:
 
 def _identified(dataset: str, folder: Path) -> SpeechData:
     """Call the files of a folder what they are."""
-    if dataset == "hd" and _is_hd(folder):
-        return _named("hd", dataset, folder)
-    if dataset == "sc" and _is_sc(folder):
-        return _named("sc", dataset, folder)
-    for source, name in _REGISTERED.get(dataset, {}).items():
-        files = zip(_files(dataset, folder), find_source(source).files, strict=True)
+    if dataset in _LOADERS:
+        splits = _splits(dataset, folder)
+        published = _is_hd(splits) if dataset == "hd" else _is_sc(splits)
+        name = dataset if published else f"{dataset}-unverified"
+        return SpeechData(dataset, name, folder, _digest_of_tree(folder, splits))
+    paths = _event_files(dataset, folder)
+    for source, name in _REGISTERED[dataset].items():
+        files = zip(paths, find_source(source).files, strict=True)
         if all(_is_registered(path, file) for path, file in files):
             return SpeechData(dataset, name, folder, digest(source))
-    return _named(f"{dataset}-unverified", dataset, folder)
+    return SpeechData(dataset, f"{dataset}-unverified", folder, digest_files(folder, paths))
 
 
 _REGISTERED = {"shd": {"shd": "shd", "shd_regen": "shd-regenerated"}, "ssc": {"ssc": "ssc"}}
@@ -189,23 +189,21 @@ def _is_registered(path: Path, file: SourceFile) -> bool:
     return is_payload(path if path.suffix == ".h5" else unpacked(path), file)
 
 
-def _is_hd(folder: Path) -> bool:
+def _is_hd(splits: dict[str, Utterances]) -> bool:
     """All published recordings, none twice, and the two new speakers not in training."""
-    train, test = (_utterances("hd", folder, split) for split in SPLITS["hd"])
-    names = [path.name for path in (*train.paths, *test.paths)]
-    return _digest_of_names(names) == _HD_NAMES and not {"04", "05"} & set(train.speakers)
+    names = [path.name for split in splits.values() for path in split.paths]
+    return _digest_of_names(names) == _HD_NAMES and not {"04", "05"} & set(
+        splits["train"].speakers.tolist()
+    )
 
 
-def _is_sc(folder: Path) -> bool:
+def _is_sc(splits: dict[str, Utterances]) -> bool:
     """The two published lists, and as many recordings in all as were published."""
-    count = 0
-    for split in ("valid", "test", "train"):  # the one that takes longest only after the lists
-        paths = _utterances("sc", folder, split).paths
-        count += len(paths)
-        names = [path.relative_to(folder).as_posix() for path in paths]
-        if split in _SC_NAMES and _digest_of_names(names) != _SC_NAMES[split]:
-            return False
-    return count == _SC_RECORDINGS
+    listed = {
+        split: _digest_of_names(f"{path.parent.name}/{path.name}" for path in splits[split].paths)
+        for split in _SC_NAMES
+    }
+    return listed == _SC_NAMES and sum(len(s.paths) for s in splits.values()) == _SC_RECORDINGS
 
 
 def _digest_of_names(names: Iterable[str]) -> str:
@@ -213,17 +211,27 @@ def _digest_of_names(names: Iterable[str]) -> str:
 
 
 def _named(name: str, dataset: str, folder: Path) -> SpeechData:
-    return SpeechData(dataset, name, folder, digest_files(folder, _files(dataset, folder)))
+    """Return a data set that is known to be ``name``."""
+    if dataset in _LOADERS:
+        known = _digest_of_tree(folder, _splits(dataset, folder))
+    else:
+        known = digest_files(folder, _event_files(dataset, folder))
+    return SpeechData(dataset, name, folder, known)
 
 
-def _files(dataset: str, folder: Path) -> list[Path]:
-    """Return all files of a data set that a run reads."""
-    splits = SPLITS[dataset]
-    if dataset in EVENT_SAMPLES:
-        return [find_events(folder, f"{dataset}_{split}") for split in splits]
-    paths = (path for split in splits for path in _utterances(dataset, folder, split).paths)
-    lists = [f"{kind}_filenames.txt" for kind in splits] if dataset == "hd" else LISTS.values()
-    return [*(folder / name for name in lists), *paths]
+def _event_files(dataset: str, folder: Path) -> list[Path]:
+    return [find_events(folder, f"{dataset}_{split}") for split in SPLITS[dataset]]
+
+
+def _splits(dataset: str, folder: Path) -> dict[str, Utterances]:
+    return {split: _LOADERS[dataset](folder, split) for split in SPLITS[dataset]}
+
+
+def _digest_of_tree(folder: Path, splits: dict[str, Utterances]) -> str:
+    """Identify all recordings and who is in which split."""
+    paths = (path for split in splits.values() for path in split.paths)
+    lists = (folder / name for name in (*HD_LISTS.values(), *SC_LISTS.values()))
+    return digest_files(folder, [*filter(Path.is_file, lists), *paths])
 
 
 def _places(dataset: str) -> str:

@@ -7,6 +7,7 @@ of no word. What neither list names is for training.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -33,12 +34,12 @@ def load_sc(folder: Path, split: Literal["train", "valid", "test"]) -> Utterance
     if split == "train":
         held_out = {place for places in lists.values() for place in places}
         places = [place for place in everything if place not in held_out]
-        paths = tuple(folder / place for place in places)
+        paths = tuple(map(folder.joinpath, places))
     else:
         places = lists[LISTS[split]]
         paths = existing(folder, [folder / place for place in places], LISTS[split])
     class_of = {word: label for label, word in enumerate(WORDS)}
-    words = [PurePosixPath(place).parent.name for place in places]
+    words = [place.rpartition("/")[0] for place in places]
     if strangers := set(words) - set(WORDS):
         raise UserError(
             f"{folder / LISTS[split]} lists {min(strangers)!r}, which is none of the 35 words."
@@ -53,7 +54,7 @@ def load_sc(folder: Path, split: Literal["train", "valid", "test"]) -> Utterance
 
 def speaker_of(place: str) -> str:
     """Return who speaks in ``word/SPEAKER_nohash_0.wav``."""
-    return PurePosixPath(place).name.partition("_nohash_")[0]
+    return place.rpartition("/")[2].partition("_nohash_")[0]
 
 
 def _relative(lines: list[str]) -> list[str]:
@@ -63,19 +64,20 @@ def _relative(lines: list[str]) -> list[str]:
 
 def _all_places(folder: Path) -> list[str]:
     """Return every ``word/file.wav`` below ``folder``, sorted; there must be exactly 35 words."""
-    places = {
-        child.name: sorted(f"{child.name}/{path.name}" for path in child.glob("*.wav"))
-        for child in folder.iterdir()
-        if child.is_dir() and not child.name.startswith(("_", "."))
-    }
-    words = {name for name, inside in places.items() if inside}
-    for what, names in (
+    places = {}
+    with os.scandir(folder) as children:  # a hundred thousand files: faster than pathlib
+        for child in children:
+            if child.is_dir() and not child.name.startswith(("_", ".")):
+                inside = (name for name in os.listdir(child) if name.endswith(".wav"))
+                places[child.name] = [f"{child.name}/{name}" for name in inside]
+    words = {word for word, found in places.items() if found}
+    for what, folders in (
         ("no wav files for", set(WORDS) - words),
         ("wav files in folders that are none of the 35 words:", words - set(WORDS)),
     ):
-        if names:
+        if folders:
             raise UserError(
-                f"{folder} holds {what} {', '.join(sorted(names))}. Name the folder into which "
+                f"{folder} holds {what} {', '.join(sorted(folders))}. Name the folder into which "
                 "speech_commands_v0.02.tar.gz was unpacked."
             )
-    return sorted(place for inside in places.values() for place in inside)
+    return sorted(place for found in places.values() for place in found)
