@@ -132,7 +132,7 @@ def recordings(tiny_shd: Path) -> EventData:
 @pytest.fixture
 def untrained(paper: Path, tiny_shd: Path) -> figures.Kept:
     """A network kept before its first training step, whose states start at zero."""
-    settings = {"model_type": "RadLIF", "nb_epochs": 0, "init_state": "zeros"}
+    settings = {"model_type": "RadLIF", "nb_epochs": 0, "init_state": "zeros", "seed": 3}
     record(paper, "shd_radlif_128", data_folder=str(tiny_shd), **settings)
     (kept,) = figures._kept_networks()
     return kept

@@ -36,7 +36,6 @@ EVALUATION_KEYS = (
 # data set it was meant for: the record itself names the one it used.
 _FREE_KEYS = {
     *("seed", "device", "backend", "threads", "data", "evaluations", "log_tofile", "save_best"),
-    *("use_pretrained_model", "only_do_testing", "start_epoch"),
     *PLACE_KEYS,
 }
 

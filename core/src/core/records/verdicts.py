@@ -114,12 +114,12 @@ def _row(claim: Claim, records: Sequence[Record]) -> Row:
 
 
 def _counted(claim: Claim, records: Sequence[Record]) -> Row:
-    """The parameters of a network, as counted last."""
+    """The parameters of a network, of which there is one record for all claims."""
     counts = [record.fields["counts"] for record in records if record.kind == "count"]
-    if not counts or claim.id not in counts[-1]:
+    found = [float(by_claim[claim.id]) for by_claim in counts if claim.id in by_claim]
+    if not found:
         return Row(claim, "not run", reason="not counted yet")
-    count = float(counts[-1][claim.id])
-    return Row(claim, _verdict(claim, count), count, n=1, reason=claim.note)
+    return Row(claim, _verdict(claim, found[0]), found[0], n=1, reason=claim.note)
 
 
 def _on_other_data(row: Row, about: Sequence[Record]) -> Row:
