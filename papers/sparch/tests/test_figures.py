@@ -66,7 +66,7 @@ def test_an_empty_paper_says_what_is_missing(paper: Path) -> None:
     told: list[str] = []
     assert drawn(told) == []
     assert "no run is recorded yet" in told[0]
-    assert "no weights of a spiking network are kept yet" in told[1]
+    assert "no weights of a spiking network on shd or ssc are kept yet" in told[1]
     assert len(told) == 2
 
 

@@ -85,8 +85,8 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
     kept = _kept_networks()
     if not kept:
         tell(
-            "no weights of a spiking network are kept yet (core record RUN --keep-weights), so "
-            "there are no figures of firing rates, spikes and parameters"
+            "no weights of a spiking network on shd or ssc are kept yet (core record RUN "
+            "--keep-weights), so there are no figures of firing rates, spikes and parameters"
         )
     for (data, protocol), networks in _grouped(kept).items():
         test = _test_set(networks[0].config.dataset_name, data)
