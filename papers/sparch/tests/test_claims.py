@@ -15,7 +15,8 @@ from core.config import from_dict
 from core.data.speech import EVENT_SAMPLES
 from core.records import Claim, load_claims, load_records, refresh
 from sparch.config import PAPER, Config
-from sparch.counts import SHAPES, count_networks
+from sparch.counts import count_networks
+from sparch.task import SHAPES
 
 CLAIMS = load_claims(PAPER / "claims.yaml")
 BY_ID = {claim.id: claim for claim in CLAIMS}

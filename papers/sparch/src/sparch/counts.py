@@ -10,9 +10,7 @@ from core.config import from_dict
 from core.records import Claim
 from sparch.config import Config
 from sparch.models import build, count_parameters
-
-SHAPES = {"shd": (700, 20), "ssc": (700, 35), "hd": (40, 20), "sc": (40, 35)}
-"""Inputs and classes of every task."""
+from sparch.task import SHAPES
 
 
 def count_networks(claims: Sequence[Claim]) -> dict[str, int]:

@@ -24,9 +24,9 @@ from sparch.experiment import backend_of, objective_of
 from sparch.models import build
 from sparch.published import from_published
 from sparch.repeated import evaluate_repeatedly
-from sparch.task import Task, load_task
+from sparch.task import SHAPES, Task, load_task
 
-_DATASETS = {(700, 20): "shd", (700, 35): "ssc", (40, 20): "hd", (40, 35): "sc"}
+_DATASETS = {shape: name for name, shape in SHAPES.items()}
 
 
 def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:

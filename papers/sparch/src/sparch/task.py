@@ -23,6 +23,8 @@ from core.data.utterances import audio_batches
 from core.errors import UserError
 from sparch.config import Config
 
+SHAPES = {"shd": (700, 20), "ssc": (700, 35), "hd": (40, 20), "sc": (40, 35)}
+"""Inputs and classes of every data set."""
 STEPS = 100
 MAX_TIME = 1.4
 """Seconds; the authors divide them into 99 bins and leave the first of the 100 steps empty."""
