@@ -29,21 +29,30 @@ def public_loop(inputs: Inputs) -> Tensor:
     return index_time(inputs.neuron, inputs.current_TBH, inputs.weight)
 
 
-def index_time(neuron: Neuron, current_TBH: Tensor, weight: Tensor | None) -> Tensor:
-    """The output ``[T, B, H]`` of a loop that reads ``current[t]`` under autograd.
+def index_time(
+    neuron: Neuron, current: Tensor, weight: Tensor | None, *, batch_first: bool = False
+) -> Tensor:
+    """The output of a loop that reads ``current[t]`` under autograd, in the current's layout.
 
     The backward of every such index fills a whole sequence with zeros, so its time grows with
     ``T`` squared.
+
+    Args:
+        neuron: ``H`` neurons.
+        current: ``[T, B, H]``, or ``[B, T, H]``.
+        weight: Recurrent weight or None.
+        batch_first: Read ``current[:, t]``.
     """
+    time, batch = (1, 0) if batch_first else (0, 1)
     coefficients, outputs = neuron.coefficients(), []
-    state = neuron.initial_state(current_TBH.shape[1])
-    for t in range(len(current_TBH)):
-        current = current_TBH[t]
+    state = neuron.initial_state(current.shape[batch])
+    for t in range(current.shape[time]):
+        now = current[:, t] if batch_first else current[t]
         if weight is not None:
-            current = current + state.spike @ weight.t()
-        state, output = neuron.step(coefficients, state, current)
+            now = now + state.spike @ weight.t()
+        state, output = neuron.step(coefficients, state, now)
         outputs.append(output)
-    return torch.stack(outputs)
+    return torch.stack(outputs, dim=time)
 
 
 def contestant(inputs: Inputs, forward: Callable[[Inputs], Tensor]) -> Contestant:

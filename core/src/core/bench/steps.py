@@ -44,17 +44,24 @@ def build(step: Step, backend: str) -> Network:
         return Network(hidden, readout)
 
 
-def public_forward(network: Network, x_TBI: Tensor) -> Tensor:
-    """Scores ``[B, C]`` with the loop over time that many public repositories have."""
+def public_forward(network: Network, x_BTI: Tensor) -> Tensor:
+    """Scores ``[B, C]`` with the loop of many public repositories: batch first, ``x[:, t]``."""
     *hidden, readout = network
     assert isinstance(readout, SoftmaxSumReadout)
     for layer in hidden:
         assert isinstance(layer, SpikingLayer)
-        current_TBH = layer.current(x_TBI, layer.W, layer.norm)
-        x_TBI = layer.drop(index_time(layer.neuron, current_TBH, layer.recurrent_weight()))
-    current_TBC = readout.norm(nn.functional.linear(x_TBI, readout.W.weight).flatten(0, 1))
-    potential_TBC = index_time(readout.neuron, current_TBC.view(*x_TBI.shape[:2], -1), None)
-    return torch.softmax(potential_TBC, -1).sum(0)
+        current_BTH = _normalized(layer.W, layer.norm, x_BTI)
+        weight = layer.recurrent_weight()
+        x_BTI = layer.drop(index_time(layer.neuron, current_BTH, weight, batch_first=True))
+    current_BTC = _normalized(readout.W, readout.norm, x_BTI)
+    potential_BTC = index_time(readout.neuron, current_BTC, None, batch_first=True)
+    return torch.softmax(potential_BTC, -1).sum(1)
+
+
+def _normalized(linear: nn.Linear, norm: nn.Module, x_BTI: Tensor) -> Tensor:
+    product = nn.functional.linear(x_BTI, linear.weight)
+    normalized: Tensor = norm(product.flatten(0, 1))
+    return normalized.view(product.shape)
 
 
 def flop(step: Step) -> int:
@@ -148,7 +155,9 @@ def _public(
     if not wanted:
         return {"public_loop_seconds": None, "public_loop": "not run"}
     network = build(step, "reference").to(device)
-    contestant = _contestant(network, partial(public_forward, network, x_TBI), target_B)
+    contestant = _contestant(
+        network, partial(public_forward, network, x_TBI.transpose(0, 1).contiguous()), target_B
+    )
     taken = [seconds(contestant, device)]
     if taken[0] < PATIENCE:  # the first one warmed up
         taken = [seconds(contestant, device)]
