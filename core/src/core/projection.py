@@ -1,4 +1,8 @@
-"""``W x_t + bias`` for all steps at once, into memory that is used again."""
+"""``W x_t + bias`` for all steps at once, into memory that is used again.
+
+Spikes are mostly zero: on the CPU, an input with few other values is multiplied by
+:mod:`core.scan.cpu.sparse`, which adds rows of the weight instead.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,14 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.buffers import empty
+from core.scan.cpu import sparse
+
+#: Share of values other than zero up to which adding rows is faster than a dense product.
+SPARSE = 0.12
+#: Rows of an input that are looked at to estimate that share.
+SAMPLE = 256
+#: Outputs, and multiplications of the dense product, below which the search costs too much.
+FEW_OUTPUTS, FEW_PRODUCTS = 64, 10_000_000
 
 
 def project(x_TBI: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -34,7 +46,11 @@ class _Linear(torch.autograd.Function):
         steps, batch, inputs = x_TBI.shape
         x = x_TBI.reshape(steps * batch, inputs)
         result = empty((steps * batch, len(weight)), x.dtype)
-        if bias is None:
+        ctx.sparse = mostly_zero(x, weight)
+        if ctx.sparse:
+            x = x.contiguous()
+            sparse.product(x, weight, bias, result)
+        elif bias is None:
             torch.mm(x, weight.t(), out=result)
         else:
             torch.addmm(bias, x, weight.t(), out=result)
@@ -53,8 +69,24 @@ class _Linear(torch.autograd.Function):
             x_gradient = empty((steps * batch, x.shape[1]), x.dtype)
             torch.mm(gradient, weight, out=x_gradient)
             x_gradient = x_gradient.view(steps, batch, x.shape[1])
+        weight_gradient = None
+        if wants_weight and ctx.sparse:
+            weight_gradient = sparse.weight_gradient(x, gradient.contiguous())
+        elif wants_weight:
+            weight_gradient = gradient.t() @ x
         return (
             x_gradient,
-            gradient.t() @ x if wants_weight else None,
+            weight_gradient,
             gradient.sum(0) if wants_bias else None,
         )
+
+
+def mostly_zero(x_MI: Tensor, weight_NI: Tensor) -> bool:
+    """Whether a product is worth doing by what is not zero, judged by some rows of the input."""
+    rows, inputs = x_MI.shape
+    if x_MI.dtype not in (torch.float32, torch.float64) or x_MI.dtype != weight_NI.dtype:
+        return False
+    if len(weight_NI) < FEW_OUTPUTS or rows * inputs * len(weight_NI) < FEW_PRODUCTS:
+        return False
+    sample = x_MI[:: max(1, rows // SAMPLE)]
+    return int(sample.count_nonzero()) < SPARSE * sample.numel()

@@ -20,18 +20,18 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from core.scan.cpu import recurrence
-from core.scan.cpu.code import I32, I64, Code, Value
+from core.scan.cpu import recurrence, tasks
+from core.scan.cpu.code import I32, Code, Value
 from core.scan.cpu.machine import Machine
 from core.scan.cpu.vector import operations
 from core.scan.graph import Variant
 
 #: Slots that both kernels read: sizes, the geometry of tasks, and the arrays of the forward pass.
 #: ``*_t`` and ``*_b`` are strides in elements; the stride over neurons is one everywhere.
-#: ``counters`` are the next task and the next seat: every thread has a seat, and by it its own part
-#: of ``scratch`` and ``indices``, whose sizes per seat are given.
+#: Every thread has its own part of ``scratch`` and ``indices``, whose sizes per seat are given.
 COMMON = (
-    *("counters", "tasks", "control", "scratch", "scratch_size", "indices", "indices_size"),
+    *tasks.SLOTS,
+    *("scratch", "scratch_size", "indices", "indices_size"),
     *("T", "B", "N", "segment", "segments", "rows", "columns", "column_blocks", "padded"),
     *("x", "x_t", "x_b", "mask", "mask_t", "mask_b", "coefficients", "kept"),
     *("weight", "weight_row"),
@@ -77,17 +77,11 @@ class Kernel:
         """Code of one task, repeated for all; sets where the task lies."""
         code = self.code
         b = code.builder
-        before = self.enter()
-        seat = b.atomic_rmw(
-            "add", code.at(code.array("counters"), 1, kind=I64), I64(1), "monotonic"
-        )
-        own = code.product(seat, code.slot("scratch_size"))
-        self.scratch = code.at(code.array("scratch"), own)
-        own = code.product(seat, code.slot("indices_size"))
-        self.indices = code.at(code.array("indices"), own, kind=I32)
-        with code.endless() as leave_if:
-            task = b.atomic_rmw("add", code.array("counters"), I64(1), "monotonic")
-            leave_if(b.icmp_signed(">=", task, code.slot("tasks")))
+        with tasks.each_task(code) as (task, seat):
+            own = code.product(seat, code.slot("scratch_size"))
+            self.scratch = code.at(code.array("scratch"), own)
+            own = code.product(seat, code.slot("indices_size"))
+            self.indices = code.at(code.array("indices"), own, kind=I32)
             self.task = task
             blocks = code.slot("column_blocks")
             row_block, column_block = b.sdiv(task, blocks), b.srem(task, blocks)
@@ -97,28 +91,6 @@ class Kernel:
             self.rows = code.smaller(code.slot("rows"), rest)
             self.width = code.smaller(code.slot("columns"), b.sub(code.slot("N"), self.first))
             yield
-        self.leave(before)
-
-    def enter(self) -> Value:
-        """Treat denormal numbers as the caller's thread does; returns how it was."""
-        before = self.code.variable(I32(0))
-        if self.code.machine.x86:
-            self.control("st", before)
-            self.control("ld", self.code.slot_address("control"))
-        return before
-
-    def leave(self, before: Value) -> None:
-        """Leave the thread as it was."""
-        # Streamed stores reach memory before the caller goes on.
-        self.code.builder.fence("seq_cst")
-        if self.code.machine.x86:
-            self.control("ld", before)
-
-    def control(self, direction: str, place: Value) -> None:
-        """Load or store x86's control register of floating-point arithmetic."""
-        kind = ir.FunctionType(ir.VoidType(), [ir.PointerType()])
-        function = self.code.declare(f"llvm.x86.sse.{direction}mxcsr", kind)
-        self.code.builder.call(function, [place])
 
     def sequence(self, slot: str, t: Value, r: Value) -> Value:
         """The row of ``[T, B, N]`` at step ``t`` and the task's row ``r``."""

@@ -118,11 +118,13 @@ def gather(
     stride: Value,
     total: Value,
     width: Value,
+    *,
+    exact: bool = False,
 ) -> None:
     """``total = current + sum over spikes j of value_j weight[j]``, row by row of the weight.
 
-    ``current`` is exactly ``width`` long; ``spikes``, ``total`` and the rows of ``weight``
-    (``stride`` apart) are padded.
+    ``current`` is exactly ``width`` long; ``spikes``, the rows of ``weight`` (``stride`` apart)
+    and, unless it is ``exact`` too, ``total`` are padded.
     """
 
     def panel(column: Value, vectors: int, mask: Value | None) -> None:
@@ -139,7 +141,8 @@ def gather(
 
         each_spike(code, spikes, indices, count, add)
         for p, place in enumerate(sums):
-            code.store(code.read(place), code.at(total, column, p * code.lanes))
+            address = code.at(total, column, p * code.lanes)
+            code.store(code.read(place), address, mask if exact else None)
 
     in_panels(code, width, panel)
 
