@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from core.layers.dropout import Dropout
+from core.scan.cpu import dropout as kernel
 
 
 def dropped(p: float, *shape: int, seed: int = 0) -> torch.Tensor:
@@ -22,10 +23,43 @@ def test_share_of_zeros_and_scale_of_the_others(p: float) -> None:
 
 @pytest.mark.parametrize("distance", [1, 2, 3, 4, 51])
 def test_elements_are_dropped_independently(distance: int) -> None:
-    # Four elements share a random word.
     zero = (dropped(0.5, 1000, 51) == 0).float().flatten()
     both = (zero[:-distance] * zero[distance:]).mean().item()
     assert both == pytest.approx(0.25, abs=0.01)
+
+
+def test_calls_and_seeds_are_independent() -> None:
+    torch.manual_seed(0)
+    layer, ones = Dropout(0.5), torch.ones(1000, 51)
+    zeros = [(y == 0).float() for y in (layer(ones), layer(ones), dropped(0.5, 1000, 51, seed=1))]
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        assert (zeros[first] * zeros[second]).mean().item() == pytest.approx(0.25, abs=0.01)
+
+
+def test_rows_and_columns_are_dropped_evenly() -> None:
+    zero = (dropped(0.1, 512, 512) == 0).float()
+    # six standard deviations of a mean over 512
+    for dimension in (0, 1):
+        assert (zero.mean(dimension) - 0.1).abs().max().item() < 6 * (0.09 / 512) ** 0.5
+
+
+def test_masks_do_not_depend_on_threads() -> None:
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(dropped(0.3, 300, 1000))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+def test_more_elements_than_numbers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "MOST", 8)
+    with pytest.raises(ValueError, match="dropout of 9 elements at once"):
+        Dropout(0.5)(torch.ones(9))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

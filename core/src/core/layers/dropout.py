@@ -1,4 +1,4 @@
-"""Dropout whose random numbers cost less than the matrix products around it."""
+"""Dropout that costs little more than moving its data."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from core.buffers import empty
-
-_RESOLUTION = 1 << 16
+from core.scan.cpu.dropout import drop
 
 
 class Dropout(nn.Module):
-    """``torch.nn.Dropout``; on the CPU, an element takes 16 random bits instead of a real number.
+    """``torch.nn.Dropout``; on the CPU without memory for a mask, see :mod:`core.scan.cpu.dropout`.
 
-    The chance is rounded to a multiple of ``2^-16`` there (0.1 becomes 0.100006); what is kept is
-    scaled by ``1 / (1 - p)`` for the given ``p``. Draws come from PyTorch's global generator.
+    Every call draws one seed from PyTorch's global generator.
 
     Args:
         p: Chance with which an element is zeroed in training.
@@ -36,7 +33,7 @@ class Dropout(nn.Module):
         """``x`` with zeros while training, ``x`` itself otherwise."""
         if not self.training or self.p == 0.0:
             return x
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
             return nn.functional.dropout(x, self.p)
         result: Tensor = _Dropout.apply(x, self.p)
         return result
@@ -49,27 +46,10 @@ class Dropout(nn.Module):
 class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, p: float) -> Tensor:
-        ctx.scale = 1.0 / (1.0 - p)
-        kept = empty(tuple(x.shape), x.dtype).copy_(_kept(x.shape, p))
-        ctx.save_for_backward(kept)
-        return _scaled_product(x, kept, ctx.scale)
+        ctx.p, ctx.seed = p, int(torch.empty((), dtype=torch.int64).random_(-(1 << 63), None))
+        return drop(x.contiguous(), p, ctx.seed)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (kept,) = ctx.saved_tensors
-        return _scaled_product(gradient, kept, ctx.scale), None
-
-
-def _kept(shape: torch.Size, p: float) -> Tensor:
-    """True with probability ``1 - p``."""
-    # Drawn as 64 bits, which the generator makes four times as fast as 16.
-    words = empty((-(-shape.numel() // 4),), torch.int64).random_(-(1 << 63), None)
-    threshold = round(p * _RESOLUTION) - _RESOLUTION // 2
-    kept = words.view(torch.int16)[: shape.numel()] >= min(threshold, _RESOLUTION // 2 - 1)
-    return kept.view(shape)
-
-
-def _scaled_product(x: Tensor, kept: Tensor, scale: float) -> Tensor:
-    zero = torch.zeros((), dtype=x.dtype)
-    return torch.addcmul(zero, x, kept, value=scale, out=empty(tuple(x.shape), x.dtype))
+        return drop(gradient.contiguous(), ctx.p, ctx.seed), None
