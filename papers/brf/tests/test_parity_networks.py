@@ -86,6 +86,7 @@ def test_last_step_objective(golden: Golden, agrees: Agrees) -> None:
     result = make_objective(per_step=False, label_last=True)(model, group["x"], group["y_label"])
     agrees("loss", result.loss, group["loss_label_sum"])
     assert int(result.correct) == int(group["correct_label"])
+    assert result.spikes is not None
     assert int(result.spikes) == int(group["num_spikes"])
 
 

@@ -123,6 +123,7 @@ def test_energy_aware_loss(group: str, golden: Golden, agrees: Agrees) -> None:
     agrees("total", result.loss, arrays["total"])
     agrees("value", result.value, arrays["total"])
     agrees("spikes", result.spikes, arrays["num_spikes"])
+    assert result.spikes is not None
     agrees("penalty", weight * result.spikes / len(arrays["labels"]), arrays["penalty"])
     result.loss.backward()
     gradients = ours(arrays, "grad")
@@ -265,4 +266,5 @@ def test_first_step_on_real_data(
         assert not gradients["out.input_weight"].any()
         assert model.out.input_weight.grad is not None
         assert not model.out.input_weight.grad.any()
+        assert result.spikes is not None
         assert int(result.spikes) == 0
