@@ -92,11 +92,15 @@ def test_sc_subset_is_split_by_speaker(root: Path, monkeypatch: pytest.MonkeyPat
     assert len(splits[0].paths) > 400
 
 
+@pytest.mark.parametrize("name", ["hd_subset/../../../escaped", "hd_subset/link"])
 def test_archive_with_links_or_other_places_is_refused(
-    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    name: str, root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def write(archive: tarfile.TarFile) -> None:
-        archive.addfile(tarfile.TarInfo("hd_subset/../../../escaped"))
+        member = tarfile.TarInfo(name)
+        if name.endswith("link"):
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(member)
 
     put(root, monkeypatch, "hd_subset", "hd_subset.tar", tar(write))
     with pytest.raises(UserError, match="outside"):

@@ -7,9 +7,10 @@ get lists here, by rules that are stated here.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tarfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from core.data.audio import write_list
 from core.data.digests import digest
@@ -94,19 +95,21 @@ _LISTS: dict[str, Callable[[Path], None]] = {
 
 def _unpack(archive: Path, target: Path, *, top: str) -> None:
     """Unpack what lies below ``top`` in a tar archive into the new folder ``target``."""
-
-    def below_top(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-        name = member.name.removeprefix("./")
-        if top:
-            if not name.startswith(f"{top}/"):
-                return None
-            name = name.removeprefix(f"{top}/")
-        # Refuses links and places outside of the folder.
-        return tarfile.data_filter(member.replace(name=name, deep=False), path)
-
+    # By hand: Python before 3.11.4 cannot filter what it extracts.
     try:
         with tarfile.open(archive) as files:
-            files.extractall(target, filter=below_top)
+            target.mkdir(parents=True, exist_ok=True)
+            for member in files:
+                name = member.name.removeprefix("./")
+                if member.isdir() or not name.startswith(f"{top}/" if top else ""):
+                    continue
+                place = PurePosixPath(name.removeprefix(f"{top}/") if top else name)
+                content = files.extractfile(member) if member.isfile() else None
+                if content is None or place.is_absolute() or ".." in place.parts:
+                    raise tarfile.TarError(f"{member.name} is a link or lies outside")
+                (target / place).parent.mkdir(parents=True, exist_ok=True)
+                with content, (target / place).open("xb") as stream:
+                    shutil.copyfileobj(content, stream)
     except (tarfile.TarError, *DAMAGED) as error:
         raise UserError(
             f"{archive} is truncated or damaged ({error}). Move it away and get it again from "
