@@ -76,13 +76,13 @@ def parse(
     """
     spellings = _spellings(config_class, old_spellings or {})
     argv = sys.argv[1:] if argv is None else argv
-    defaults = _load(config_class, defaults_file) if defaults_file else {}
+    defaults = load_values(config_class, defaults_file) if defaults_file else {}
     if {"--help", "-h"} & set(argv):
         print(_help(config_class, defaults, spellings, prog, description), end="")
         raise SystemExit(0)
     given = _flags(config_class, argv, spellings, prog)
     print_config, file = given.pop("print_config", False), given.pop("config", None)
-    from_file = _load(config_class, Path(file)) if file is not None else {}
+    from_file = load_values(config_class, Path(file)) if file is not None else {}
     config = _build(config_class, {**defaults, **from_file, **given}, prog)
     if print_config:
         print(to_yaml(config), end="")
@@ -115,7 +115,23 @@ def load_yaml(config_class: type[ConfigT], path: Path) -> ConfigT:
     Raises:
         UserError: the file is missing or not YAML, or a key or value does not fit.
     """
-    return _build(config_class, _load(config_class, path), str(path))
+    return _build(config_class, load_values(config_class, path), str(path))
+
+
+def load_values(config_class: type, path: Path) -> dict[str, Any]:
+    """The values that a config file gives, by key, without the defaults of what it leaves out.
+
+    Raises:
+        UserError: as :func:`load_yaml`.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such config file; name an existing one, or see --help")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read as YAML, correct the file: {reason}") from error
+    return _read_yaml(config_class, text, str(path))
 
 
 def from_dict(config_class: type[ConfigT], values: Mapping[str, Any], source: str) -> ConfigT:
@@ -248,18 +264,6 @@ def _following(rest: list[str], kind: Any) -> list[str]:
     while rest and not _FLAG.match(rest[0]) and (is_sequence(kind) or not values):
         values.append(rest.pop(0))
     return values
-
-
-def _load(config_class: type, path: Path) -> dict[str, Any]:
-    """The values in a YAML file, by key."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such config file; name an existing one, or see --help")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: cannot be read as YAML, correct the file: {reason}") from error
-    return _read_yaml(config_class, text, str(path))
 
 
 def _read_yaml(config_class: type, text: str, path: str) -> dict[str, Any]:

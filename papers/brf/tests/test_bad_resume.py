@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 import torch
 
+from brf.config import CONFIGS, PAPER
 from core import checkpoints
 from core.training.progress import RunProgress
 from core.training.run_folder import RunFolder
+from core.training.stored import stored_settings
 
 from .scripts import (
     TINY_SMNIST,
@@ -140,6 +142,16 @@ def damaged_config(folder: Path) -> None:
     (folder / "config.yaml").write_text("lr: [")
 
 
+def truncated_config(folder: Path) -> None:
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text[: text.index("data: embedded")])
+
+
+def other_data(folder: Path) -> None:
+    text = (folder / "run.json").read_text()
+    (folder / "run.json").write_text(text.replace('"name": "digits"', '"name": "mnist"'))
+
+
 def no_config(folder: Path) -> None:
     (folder / "config.yaml").unlink()
 
@@ -157,6 +169,8 @@ def no_config(folder: Path) -> None:
         (no_resume_state, "stopped before its first checkpoint; start it again"),
         (damaged_facts, r"run\.json is damaged; put back a copy"),
         (damaged_config, r"config\.yaml: cannot be read as YAML"),
+        (truncated_config, r"config\.yaml is not what the run started with, .* it lacks data, "),
+        (other_data, r"was trained on .*'mnist'.*, and the data here are .*'digits'"),
         (no_config, r"config\.yaml: no such config file"),
     ],
 )
@@ -172,6 +186,16 @@ def test_resume_of_a_damaged_run(
     assert "\n" not in told
     assert contents(folder) == before
     assert not (folder / "side_effect").exists()
+
+
+def test_unfinished_runs_of_the_project_can_go_on() -> None:
+    """They are older than some of today's checks and settings."""
+    folders = sorted((PAPER / "results" / "unfinished").iterdir())
+    assert folders
+    for folder in folders:
+        config_class = CONFIGS[facts(folder)["task"]]
+        settings = stored_settings(config_class, folder, epochs="epochs")
+        assert settings.epochs == facts(folder)["epochs_planned"]
 
 
 @pytest.mark.parametrize("name", ["nowhere", "notes"])

@@ -157,6 +157,11 @@ def no_resume_state(folder: Path) -> None:
     (folder / "resume.pt").unlink()
 
 
+def truncated_config(folder: Path) -> None:
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text[: text.index("protocol:")])
+
+
 def other_paper(folder: Path) -> None:
     facts = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**facts, "paper": "brf"}))
@@ -173,6 +178,8 @@ def of_the_authors(folder: Path) -> None:
     [
         (no_weights, "--only_do_testing 1", "no checkpoint at .*best.safetensors"),
         (no_resume_state, "--start_epoch 1", "no checkpoint at .*resume.pt"),
+        (truncated_config, "--start_epoch 1", "config.yaml is not what .* lacks protocol, val_fr"),
+        (truncated_config, "--only_do_testing 1", "config.yaml is not what .* lacks protocol"),
         (other_paper, "--start_epoch 1", "is a run of brf, not of sparch"),
         (of_the_authors, "--start_epoch 1", r"whole module.*state_dict\(\).*python evaluate\.py"),
         (of_the_authors, "--only_do_testing 1", r"whole module.*python evaluate\.py weights"),

@@ -72,7 +72,7 @@ def first_facts(job: Job, *, seed: int, base: Path | None, paper_folder: Path) -
     """
     named = base is not None and base.resolve().is_relative_to(paper_folder / "configs")
     return {
-        **{key: value for key, value in job.manifest.items() if key != "config"},
+        **job.manifest,
         "config_file": f"configs/{base.name}" if base and named else None,
         "seed": seed,
         "started": now(),

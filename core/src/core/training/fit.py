@@ -262,14 +262,27 @@ def _save_resume(job: Job, folder: RunFolder, state: _Progress) -> None:
             "optimizer": job.optimizer.state_dict(),
             "scheduler": job.scheduler.state_dict(),
             "random": random_state(),
+            "run": _identity(job),
             "progress": dataclasses.asdict(state),
         },
     )
 
 
+def _identity(job: Job) -> dict[str, Any]:
+    """What two runs must share for one to take the resume state of the other."""
+    manifest = job.manifest
+    seed = manifest.get("config", {}).get("seed")
+    return {**{k: manifest.get(k) for k in ("paper", "task", "model", "data")}, "seed": seed}
+
+
 def _restore(job: Job, folder: RunFolder) -> _Progress:
     path = folder.path / RESUME
     saved = checkpoints.load_resume_state(path)
+    if (run := saved.get("run", _identity(job))) != _identity(job):
+        raise UserError(
+            f"{path} is of another run ({run}, not {_identity(job)}); put back the right file, or "
+            "start the run again in another folder"
+        )
     try:
         checkpoints.load_into(job.model, saved["model"], str(path))
         job.optimizer.load_state_dict(saved["optimizer"])

@@ -2,7 +2,7 @@
 
 ==========================  =====================================================================
 ``config.yaml``             the whole configuration
-``run.json``                what :mod:`core.training.environment` says, data, status, progress
+``run.json``                settings, data, status, and :mod:`core.training.environment`
 ``metrics.jsonl``           one line per evaluation; epoch 0 is the untrained network
 ``best.safetensors``        weights of the selected epoch, with their manifest
 ``last.safetensors``        weights of the last finished epoch

@@ -14,7 +14,7 @@ from brf.models import build, count_parameters
 from brf.objectives import make_objective
 from brf.task import Task, load_task
 from brf.tbptt import truncated_step
-from core.config import load_yaml, to_yaml
+from core.config import to_yaml
 from core.errors import UserError
 from core.training.devices import choose_device
 from core.training.experiment import (
@@ -31,6 +31,7 @@ from core.training.loop import Objective, TrainStep, backpropagation_step
 from core.training.run_folder import RunFolder
 from core.training.schedules import linear_decay
 from core.training.seeding import seed_everything
+from core.training.stored import reopen, stored_settings
 
 
 def run(config: Config, base: Path) -> list[dict[str, Any]]:
@@ -46,7 +47,7 @@ def run(config: Config, base: Path) -> list[dict[str, Any]]:
         KeyboardInterrupt: The run was stopped; see :func:`core.training.fit.fit`.
     """
     if config.resume is not None:
-        stored = load_yaml(type(config), config.resume / "config.yaml")
+        stored = stored_settings(type(config), config.resume, epochs="epochs")
         refuse_changes(stored, config, [*result_keys(config), "out"])
     device = choose_device(config.device, config.threads)
     task = load_task(config)
@@ -137,7 +138,7 @@ def _run_folder(
     config: Config, task: Task, job: Job, base: Path
 ) -> AbstractContextManager[RunFolder]:
     if config.resume is not None:
-        return RunFolder.reopen(config.resume)
+        return reopen(config.resume, job)
     out = config.out
     if out is None:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from core import checkpoints
-from core.config import load_yaml, to_yaml
+from core.config import to_yaml
 from core.errors import UserError
 from core.files import write_text_atomically
 from core.layers import SpikingLayer
@@ -30,6 +30,7 @@ from core.training.loop import Objective, backpropagation_step
 from core.training.run_folder import RESUME, RunFolder
 from core.training.schedules import plateau_of_accuracy
 from core.training.seeding import seed_everything
+from core.training.stored import reopen, stored_settings
 from sparch.config import PAPER, Config, default_folder
 from sparch.models import ANN, SNN, build, count_parameters
 from sparch.objectives import RatePenalty, make_objective
@@ -66,7 +67,7 @@ def run(config: Config, base: Path | None) -> None:
 def _train(config: Config, base: Path | None) -> None:
     earlier = config.resume or config.load_exp_folder
     if config.resume is not None:
-        stored = load_yaml(Config, config.resume / "config.yaml")
+        stored = _stored(config.resume)
         refuse_changes(stored, config, [*result_keys(config), "out"])
     elif config.load_exp_folder is not None:
         config = _continued(config, config.load_exp_folder)
@@ -90,13 +91,17 @@ def _train(config: Config, base: Path | None) -> None:
         print(tests)
 
 
+def _stored(folder: Path) -> Config:
+    return stored_settings(Config, folder, epochs="nb_epochs", may_be_longer=True)
+
+
 def _continued(config: Config, folder: Path) -> Config:
     """Settings of the run in ``folder`` with more epochs to do.
 
     Raises:
         UserError: Other settings than the epochs would change, or ``start_epoch`` is wrong.
     """
-    stored = load_yaml(Config, folder / "config.yaml")
+    stored = _stored(folder)
     keys = [key for key in result_keys(config) if key != "nb_epochs"]
     refuse_changes(stored, config, [*keys, "out"], flag="--use_pretrained_model")
     # not from run.json, which a kill may have left one epoch behind
@@ -174,12 +179,7 @@ def _run_folder(
         with RunFolder.create(out, to_yaml(config), facts) as folder:
             yield folder
         return
-    with RunFolder.reopen(earlier) as folder:
-        if (found := job.manifest["data"]) != (before := folder.facts.get("data")):
-            raise UserError(
-                f"the run in {earlier} was trained on {before}, and the data here are {found}; "
-                "name the same with --data_folder"
-            )
+    with reopen(earlier, job) as folder:
         if folder.facts.get("epochs_planned") != job.epochs:
             _plan_more(folder, config, job)
         yield folder
@@ -191,6 +191,7 @@ def _plan_more(folder: RunFolder, config: Config, job: Job) -> None:
     step = {"epochs_planned": job.epochs, "command": job.manifest["command"]}
     folder.update(
         epochs_planned=job.epochs,
+        config=job.manifest["config"],
         config_hash=job.manifest["config_hash"],
         status="running",
         continued=[*folder.facts.get("continued", []), step],
@@ -213,7 +214,7 @@ def _samples(task: Task) -> str:
 def _test_only(config: Config) -> None:
     folder = config.load_exp_folder
     assert folder is not None, "the settings demand it"
-    stored = load_yaml(Config, folder / "config.yaml")
+    stored = _stored(folder)
     refuse_changes(stored, config, NETWORK_KEYS, flag="--only_do_testing")
     device = choose_device(config.device, config.threads)
     task = load_task(config)

@@ -1,0 +1,99 @@
+"""A run that goes on is held to what its folder says it was: settings, seed and data."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from core.config import config_hash, load_values, load_yaml, to_dict
+from core.errors import UserError
+from core.training.experiment import result_keys
+from core.training.fit import Job
+from core.training.run_folder import RunFolder, read_facts
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    ConfigT = TypeVar("ConfigT", bound=DataclassInstance)
+
+
+def stored_settings(
+    config_class: type[ConfigT], path: Path, *, epochs: str, may_be_longer: bool = False
+) -> ConfigT:
+    """``config.yaml`` of the run in ``path``, held to what ``run.json`` says of it.
+
+    A setting that came after the run is missing in both, and has its default: the run did what
+    the default does. So the hash is that of the settings in the file alone. Runs from before
+    ``run.json`` repeated the settings have nothing but the hash.
+
+    Args:
+        config_class: The dataclass of the settings.
+        path: Folder of the run.
+        epochs: Key of the number of epochs.
+        may_be_longer: The file may ask for other epochs than the run had so far: a kill between
+            the two files of a run that was to be longer leaves it so.
+
+    Raises:
+        UserError: A file is missing or damaged, or they contradict each other; names the settings.
+    """
+    file, facts = path / "config.yaml", read_facts(path)
+    config, given = load_yaml(config_class, file), load_values(config_class, file)
+    then, planned = facts.get("config"), facts.get("epochs_planned")
+    then = then if isinstance(then, dict) else {}
+    was = config
+    if may_be_longer and type(planned) is int and planned >= 0:
+        was = dataclasses.replace(config, **{epochs: planned})
+    values = to_dict(was)
+    lacking = [key for key in (*then, epochs) if key not in given]
+    changed: list[str] = []
+    found, expected = config_hash(was, exclude=values.keys() - given), facts.get("config_hash")
+    if found != expected:
+        lacking = lacking or [key for key in values if key not in given]
+        known = [key for key in result_keys(config) if key in given and key in then]
+        changed = [key for key in known if values[key] != then[key]]
+        if not lacking and not changed:
+            changed = [f"hash ({found} instead of {expected})"]
+    elif facts.get("seed") != values["seed"]:
+        changed = ["seed"]
+    if lacking or changed:
+        problems = [f"it lacks {', '.join(dict.fromkeys(lacking))}"] if lacking else []
+        problems += [f"it has another {', '.join(changed)}"] if changed else []
+        raise UserError(
+            f"{file} is not what the run started with, as run.json tells: {'; '.join(problems)}; "
+            "put back a copy, or start the run again in another folder"
+        )
+    return config
+
+
+@contextmanager
+def reopen(path: Path, job: Job) -> Iterator[RunFolder]:
+    """:meth:`RunFolder.reopen` for ``job``, which has to be on the data that the run was on.
+
+    Where other code or other versions go on with a run, bits may differ from then on: that is said,
+    and ``resumed`` in ``run.json`` keeps from which epoch on.
+
+    Raises:
+        UserError: The data are others; nothing was written.
+    """
+    with RunFolder.reopen(path) as folder:
+        if (found := job.manifest["data"]) != (before := folder.facts.get("data")):
+            raise UserError(
+                f"the run in {path} was trained on {before}, and the data here are {found}; "
+                "name the same with --data_folder"
+            )
+        steps = folder.facts.get("resumed", [])
+        earlier = steps[-1] if steps else folder.facts
+        now = {key: job.manifest[key] for key in ("commit", "versions")}
+        if any(earlier.get(key) != value for key, value in now.items()):
+            print(
+                f"warning: the run in {path} was made with other code or versions (run.json); from "
+                "here on its results may differ in the last bits",
+                file=sys.stderr,
+            )
+            epoch = folder.facts.get("epochs_done")
+            folder.update(resumed=[*steps, {"after_epoch": epoch, **now}])
+        yield folder
