@@ -140,6 +140,84 @@ def test_other_edges_and_right_closed_intervals() -> None:
     assert binned.late == 1
 
 
+TIMES = np.linspace(0.05, 1.3, 20).astype(np.float16)  # they are numbers of every wider type
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", "g", ">f2", ">f4", ">f8"])
+@pytest.mark.parametrize("unit_kind", ["u2", ">u2", "i1", ">i8", "f2", ">f8"])
+def test_times_and_units_of_any_type(kind: str, unit_kind: str) -> None:
+    units = np.arange(20, dtype=np.uint16)
+    edges = linear_edges(100, 1.4)
+    expected = np.digitize(TIMES.astype(np.float64), edges)
+    data = recordings([], [], [0, 20])._replace(
+        times=TIMES.astype(kind), units=units.astype(unit_kind), offsets=np.array([0, 20], ">i4")
+    )
+    binned = bin_events(data, edges)
+    assert (binned.bins.tolist(), binned.channels.tolist()) == (expected.tolist(), units.tolist())
+    assert (binned.bins.dtype, binned.channels.dtype) == (np.uint8, np.uint16)
+    assert binned.take([0]).nonzero()[:, 0].tolist() == expected.tolist()
+
+
+def test_times_are_not_rounded_before_they_are_compared() -> None:
+    below = np.nextafter(0.7, 0.0)  # 0.7 in float32, and above it in float16
+    data = recordings([], [0, 0], [0, 2])._replace(times=np.array([below, 0.7]))
+    assert bin_events(data, [0.0, 0.7, 1.4]).bins.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["i2", ">i4", "u8"])
+def test_whole_numbers_as_times(kind: str) -> None:
+    data = recordings([], [0] * 4, [0, 4])._replace(times=np.array([0, 1, 7, 250], kind))
+    assert bin_events(data, [0, 1, 8, 250]).bins.tolist() == [1, 2, 2]
+    assert bin_events(data, np.arange(0, 300, 0.5)).bins.tolist() == [1, 3, 15, 501]
+    with pytest.raises(ValueError, match=r"steps 0.0141414 wide.*Divide milliseconds by 1000"):
+        bin_events(data, linear_edges(100, 1.4))
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"times": np.array([0.1, np.nan])}, ValueError, "an event time is no number"),
+        ({"times": np.array([0.1, np.nan], "f2")}, ValueError, "an event time is no number"),
+        ({"times": np.array([1, 2**53 + 1])}, ValueError, "not exact in float64"),
+        ({"times": np.array([0j, 1j])}, TypeError, "event times of type complex128"),
+        ({"units": np.array([0, -1])}, ValueError, "channel -1 of 700"),
+        ({"units": np.array([0.0, 1.5])}, ValueError, "channels must be whole numbers, found 1.5"),
+        ({"units": np.array([0, 65536 + 3])}, ValueError, "channel 65539 of 700"),
+    ],
+)
+def test_events_that_are_no_numbers(changed: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        bin_events(recordings([0.1, 0.2], [0, 1], [0, 2])._replace(**changed), [0.0, 1.0, 2.0])
+
+
+def test_more_channels_than_16_bits_hold() -> None:
+    data = recordings([0.1, 0.1], [], [0, 2])._replace(units=np.array([0, 99_999]))
+    counts = bin_events(data, [0, 1], n_units=100_000).take([0])
+    assert counts.nonzero().tolist() == [[1, 0, 0], [1, 0, 99_999]]
+
+
+def test_labels_and_rows_are_whole_numbers() -> None:
+    binned = bin_events(recordings([0.1] * 2, [0, 1], [0, 1, 2]), [0, 1])
+    with pytest.raises(ValueError, match=r"labels must be whole numbers, found 0.5"):
+        event_batches(binned, [0.5, 1.7], batch_size=1, shuffle=False)
+    with pytest.raises(ValueError, match=r"rows must be whole numbers, found 0.5"):
+        event_batches(binned, [0, 1], np.array([0.5]), batch_size=1, shuffle=False)
+    with pytest.raises(ValueError, match=r"rows must be whole numbers, found 1.5"):
+        binned.take([1.5])
+
+
+def test_channels_of_no_whole_group_are_left_out_by_choice() -> None:
+    """700 channels in groups of 3: 233 inputs, and channel 699 is in none of them."""
+    data = recordings([0.1, 0.2, 0.1, 9.0, 9.0, 0.3], [698, 699, 0, 699, 1, 4], [0, 2, 6])
+    with pytest.raises(ValueError, match='groups of 3; remainder="ignore"'):
+        bin_events(data, [0, 1], channel_bin=3)
+    binned = bin_events(data, [0, 0.15, 1], channel_bin=3, remainder="ignore")
+    assert (binned.inputs, binned.late, binned.ignored) == (233, 2, 1)
+    assert binned.take([0, 1]).nonzero().tolist() == [[1, 0, 232], [1, 1, 0], [2, 1, 1]]
+    with pytest.raises(ValueError, match="groups of 701"):
+        bin_events(data, [0, 1], channel_bin=701, remainder="ignore")
+
+
 @pytest.mark.parametrize("edges", [[0.0], [0.0, 0.0, 1.0], [1.0, 0.0], [[0.0, 1.0]]])
 def test_edges_that_do_not_ascend(edges: list) -> None:
     with pytest.raises(ValueError, match="ascending"):

@@ -50,7 +50,7 @@ def assert_same(found: EventData, expected: EventData) -> None:
         if a is not None:
             np.testing.assert_array_equal(a, b)
     kinds = (found.times.dtype, found.units.dtype, found.offsets.dtype, found.labels.dtype)
-    assert kinds == (np.float16, np.uint16, np.int64, np.int64)
+    assert kinds == (expected.times.dtype, np.uint16, np.int64, np.int64)
 
 
 def test_events_come_back(path: Path) -> None:
@@ -69,24 +69,29 @@ def test_nothing_is_overwritten(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_integers_of_any_width_and_text_keys(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times_kind", ["f2", ">f2", "f4", "f8", ">f8"])
+@pytest.mark.parametrize("units_kind", ["i8", ">u2", ">f8"])
+def test_numbers_of_any_type_and_text_keys(
+    tmp_path: Path, times_kind: str, units_kind: str
+) -> None:
     other = tmp_path / "other.h5"
     with h5py.File(other, "w") as file:
         for name, values in (("times", [[0.1, 0.2], [0.3]]), ("units", [[699, 0], [5]])):
-            kind = np.float64 if name == "times" else np.int64
+            kind = np.dtype(times_kind if name == "times" else units_kind)
             rows = file.create_dataset(f"spikes/{name}", (2,), dtype=h5py.vlen_dtype(kind))
             for n, row in enumerate(values):
                 rows[n] = row
-        file["labels"] = np.array([1, 0], np.uint8)
+        file["labels"] = np.array([1, 0], units_kind)
         file["extra/keys"] = ["no", "yes"]
         file["extra/speaker"] = np.array([1, 2], np.int8)
     found = load_events(other)
-    times = np.array([0.1, 0.2, 0.3], np.float16)
+    times = np.array([0.1, 0.2, 0.3], np.dtype(times_kind).newbyteorder("="))
     units = np.array([699, 0, 5], np.uint16)
     expected = EventData(
         times, units, np.array([0, 2, 3]), np.array([1, 0]), np.array([1, 2]), ("no", "yes")
     )
     assert_same(found, expected)
+    assert found.times.dtype.isnative
 
 
 def pack(path: Path, packing: str) -> Path:
@@ -190,8 +195,15 @@ def test_missing_entry(path: Path, name: str) -> None:
         ("extra/speaker", [1], r"speakers of shape \(1,\)"),
         ("spikes/units", [[0, 700, 3], [], [1, 2]], "units from 0 to 700, expected 0 to 699"),
         ("spikes/units", [[0, 1], [3], [1, 2]], "another number of times than of units"),
-        ("spikes/units", [[0.5, 1, 1], [], [1, 2]], "expected rows of numbers"),
+        ("spikes/units", [[0.5, 1, 1], [], [1, 2]], "units must be whole numbers, found 0.5"),
+        ("labels", [0.0, 0.5, 1.7], "labels must be whole numbers, found 0.5"),
+        ("labels", [b"0", b"1", b"2"], "labels holds .*, expected numbers"),
+        ("extra/speaker", [0.0, 0.5, 1.7], "speakers must be whole numbers, found 0.5"),
+        ("extra/keys", [1, 2, 3], "keys holds int64, expected text"),
         ("spikes/times", [[0.5, np.nan, 1], [], [1.0, 2]], "times that are no numbers"),
+        ("spikes/times", [[0.5, 1, 1], [], [-1.0, 2]], "time -1.0, before its recording starts"),
+        ("spikes/times", [[0, 800, 1], [], [3, 900]], "900 .*If these are milli.* by 1000"),
+        ("spikes/times", [[0, 8e5, 1], [], [3, 9e5]], "900000 .*If these are micro.* by 1000000"),
         ("spikes/times", [1, 2, 3], "expected rows of numbers"),
     ],
 )

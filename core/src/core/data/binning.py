@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -15,8 +15,11 @@ from torch import Tensor
 
 from core.data.batches import Batch, RowBatches
 from core.data.events import CHANNELS, EventData
+from core.data.numbers import exact_float64, exact_int64, whole_numbers
 
-BinArray: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+BinArray: TypeAlias = NDArray[np.unsignedinteger[Any]]
+
+_BLOCK = 1 << 20  # event times converted at once
 
 
 def linear_edges(n_steps: int, max_time: float) -> NDArray[np.float64]:
@@ -33,20 +36,22 @@ class BinnedEvents:
     """Recordings as time bins and channels of their events: three or four bytes an event.
 
     Attributes:
-        bins: uint8 or uint16 [E], time step of every event that is not late.
-        channels: uint16 [E], input channel of the same events.
+        bins: uint8 or uint16 [E], time step of every event that is kept; wider where needed.
+        channels: uint16 [E], input channel of the same events; uint32 from 65536 channels on.
         offsets: int64 [N + 1]; the events of recording ``n`` are ``offsets[n]:offsets[n + 1]``.
         steps: ``T``.
         inputs: ``U``.
         late: number of events at or after the last edge; they are in none of the bins.
+        ignored: number of other events that are left out, those in channels of no whole group.
     """
 
     bins: BinArray
-    channels: NDArray[np.uint16]
+    channels: NDArray[np.unsignedinteger[Any]]
     offsets: NDArray[np.int64]
     steps: int
     inputs: int
     late: int
+    ignored: int
 
     @property
     def samples(self) -> int:
@@ -58,7 +63,7 @@ class BinnedEvents:
 
         Several events of one recording in one cell add up; values are not cut to 0 and 1.
         """
-        rows_B = np.asarray(rows, np.int64)
+        rows_B = exact_int64(rows, "rows")
         spans = [slice(*self.offsets[row : row + 2]) for row in rows_B]
         shape = (self.steps, len(rows_B), self.inputs)
         cells = shape[0] * shape[1] * shape[2]
@@ -77,46 +82,94 @@ class BinnedEvents:
 
 
 def bin_events(
-    events: EventData, edges: ArrayLike, *, channel_bin: int = 1, n_units: int = CHANNELS
+    events: EventData,
+    edges: ArrayLike,
+    *,
+    channel_bin: int = 1,
+    n_units: int = CHANNELS,
+    remainder: Literal["refuse", "ignore"] = "refuse",
 ) -> BinnedEvents:
     """Assign every event to a time step and an input channel.
 
     The event at time ``t`` belongs to step ``k`` when ``edges[k - 1] <= t < edges[k]``; with
-    ``edges[0] = 0`` step 0 stays empty. Times are compared with the edges as they are, float16
-    against float64. Events at or after ``edges[-1]`` are dropped and counted. (Intervals closed on
-    the right are had by moving every edge to the next larger number.)
+    ``edges[0] = 0`` step 0 stays empty. Times are compared with the edges as they are, whatever
+    their type, in float64. Events at or after ``edges[-1]`` are dropped and counted. (Intervals
+    closed on the right are had by moving every edge to the next larger number.)
 
     Args:
-        events: recordings.
+        events: recordings; their times have the unit of the edges.
         edges: ascending times in seconds, one per time step.
-        channel_bin: so many neighbouring channels are added to one input.
-        n_units: channels of the recordings, a multiple of ``channel_bin``.
+        channel_bin: so many neighbouring channels ``K`` are added to one input: unit ``u`` is input
+            ``u // K`` of ``n_units // K``.
+        n_units: channels of the recordings.
+        remainder: what happens when ``n_units`` is no multiple of ``channel_bin``; ``"ignore"``
+            leaves out the last channels, which fill no group, and counts their events.
 
     Raises:
-        ValueError: the edges do not ascend, an event lies outside the channels, or they cannot be
-            divided into groups.
+        ValueError: the edges do not ascend, an event lies outside the channels, these cannot be
+            divided into groups, times are no numbers, not exact in float64, or whole numbers in a
+            unit that is much coarser than the steps.
+        TypeError: times or channels are no real numbers.
     """
-    edges_T = np.asarray(edges, np.float64)
+    edges_T = exact_float64(edges, "edges")
     if edges_T.ndim != 1 or len(edges_T) < 2 or not (np.diff(edges_T) > 0).all():
         raise ValueError("edges must be at least two ascending times")
-    if channel_bin < 1 or n_units % channel_bin:
-        raise ValueError(f"{n_units} channels cannot be added in groups of {channel_bin}")
-    if len(events.units) and events.units.max() >= n_units:
-        raise ValueError(f"an event has channel {events.units.max()} of {n_units}")
+    channels, inputs = _inputs_of(events.units, channel_bin, n_units, remainder)
+    bins = _bins_of(events.times, edges_T)
     steps = len(edges_T)
-    bins: BinArray = _bin_of_float16(edges_T)[events.times.view(np.uint16)]
-    channels = events.units if channel_bin == 1 else events.units // np.uint16(channel_bin)
-    late = np.flatnonzero(bins == steps)
-    if len(late):
-        bins, channels = bins[bins != steps], np.delete(channels, late)
+    late = bins == steps
+    if np.isnan(np.asarray(events.times)[late]).any():
+        raise ValueError("an event time is no number")
+    left_out = np.flatnonzero(late | (channels >= inputs))
+    if len(left_out):
+        bins, channels = np.delete(bins, left_out), np.delete(channels, left_out)
+    offsets = exact_int64(events.offsets, "offsets")
     return BinnedEvents(
         bins=bins,
         channels=channels,
-        offsets=events.offsets - np.searchsorted(late, events.offsets),
+        offsets=offsets - np.searchsorted(left_out, offsets),
         steps=steps,
-        inputs=n_units // channel_bin,
-        late=len(late),
+        inputs=inputs,
+        late=int(late.sum()),
+        ignored=len(left_out) - int(late.sum()),
     )
+
+
+def _inputs_of(
+    units: ArrayLike, channel_bin: int, n_units: int, remainder: str
+) -> tuple[NDArray[np.unsignedinteger[Any]], int]:
+    """Return the input of every event and the number of inputs; those of no group lie above it."""
+    if not 1 <= channel_bin <= n_units or (n_units % channel_bin and remainder != "ignore"):
+        raise ValueError(
+            f"{n_units} channels cannot be added in groups of {channel_bin}; "
+            'remainder="ignore" leaves out what fills no group'
+        )
+    units_E = whole_numbers(units, "channels")
+    if len(units_E) and not 0 <= units_E.min() <= units_E.max() < n_units:
+        worst = units_E.min() if units_E.min() < 0 else units_E.max()
+        raise ValueError(f"an event has channel {worst} of {n_units}")
+    kind = np.result_type(np.uint16, np.min_scalar_type(n_units))
+    channels = units_E.astype(kind, copy=False)
+    return channels if channel_bin == 1 else channels // kind.type(channel_bin), (
+        n_units // channel_bin
+    )
+
+
+def _bins_of(times: ArrayLike, edges_T: NDArray[np.float64]) -> BinArray:
+    """Return the bin of every time, ``T`` for the late ones."""
+    times_E = np.asarray(times)
+    if times_E.dtype.kind in "iu" and np.diff(edges_T).mean() < 0.1:
+        raise ValueError(
+            f"event times are whole numbers ({times_E.dtype}), the steps {np.diff(edges_T)[0]:g} "
+            "wide: one of both has another unit. Divide milliseconds by 1000 to have seconds"
+        )
+    if times_E.dtype == np.float16:  # in this machine's byte order
+        return _bin_of_float16(edges_T)[times_E.view(np.uint16)]
+    bins = np.empty(len(times_E), np.min_scalar_type(len(edges_T)))
+    for start in range(0, len(times_E), _BLOCK):
+        block = exact_float64(times_E[start : start + _BLOCK], "event times")
+        bins[start : start + _BLOCK] = np.digitize(block, edges_T)
+    return bins
 
 
 def _bin_of_float16(edges_T: NDArray[np.float64]) -> BinArray:
@@ -152,8 +205,10 @@ def event_batches(
         shuffle: a new order every epoch, a pure function of (seed, epoch).
         seed: of that order.
     """
-    labels_N = torch.as_tensor(np.asarray(labels, np.int64))
-    chosen = torch.arange(events.samples) if rows is None else torch.as_tensor(np.asarray(rows))
+    labels_N = torch.as_tensor(exact_int64(labels, "labels"))
+    chosen = (
+        torch.arange(events.samples) if rows is None else torch.as_tensor(exact_int64(rows, "rows"))
+    )
 
     def take(picked: Tensor, epoch: int) -> Batch:
         rows_B = chosen[picked]

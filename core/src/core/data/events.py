@@ -8,12 +8,15 @@ systematic evaluation of spiking neural networks, IEEE TNNLS 33, 2022): ``/spike
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.hdf5 import Missing, dataset_of, numbers_of, rows_of, texts_of
+from core.data.numbers import exact_int64, whole_numbers
 from core.data.unpack import unpacked
 from core.errors import UserError
 
@@ -26,14 +29,18 @@ CHANNELS = 700
 PACKINGS = ("", ".gz", ".zip", ".xz")
 """How an ``.h5`` file may be packed; the plain file is preferred."""
 
-_BLOCK = 512  # recordings read at once: every one becomes a small array first
+LONGEST = 10.0
+"""Seconds; a recording of one word that lasts longer has its times in another unit."""
+
+_BLOCK = 512  # recordings put together at once: every one becomes a small array first
 
 
 class EventData(NamedTuple):
     """Recordings of one file, their events one after the other.
 
     Attributes:
-        times: float16 [E], seconds from the start of the recording, as in the published files.
+        times: [E], seconds from the start of the recording, of the type that the file has; float16
+            in the published ones.
         units: uint16 [E], channel 0 to 699.
         offsets: int64 [N + 1]; the events of recording ``n`` are ``offsets[n]:offsets[n + 1]``.
         labels: int64 [N], index into ``words``.
@@ -41,7 +48,7 @@ class EventData(NamedTuple):
         words: the word of every class.
     """
 
-    times: NDArray[np.float16]
+    times: NDArray[np.number[Any]]
     units: NDArray[np.uint16]
     offsets: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -67,15 +74,17 @@ def find_events(folder: Path, stem: str) -> Path:
 def load_events(path: Path, *, samples: int | None = None) -> EventData:
     """Load all recordings of one ``.h5`` file, plain or packed.
 
-    A packed file is unpacked once, into the user's cache folder. Times wider than float16 are
-    rounded to it, which is what the publishers' files hold; integers of any width are taken.
+    A packed file is unpacked once, into the user's cache folder. Numbers of any type and byte order
+    are taken, and no time is rounded. Nothing is read that lies outside of the file or is larger
+    than the file itself.
 
     Args:
         path: ``NAME.h5``, ``NAME.h5.gz``, ``NAME.h5.zip`` or ``NAME.h5.xz``.
         samples: the number of recordings that this file is known to hold, if it is.
 
     Raises:
-        UserError: the file is missing, truncated, damaged or has another layout or size.
+        UserError: the file is missing, truncated, damaged or has another layout, size or unit of
+            time.
     """
     import h5py  # here: not needed for the other data sets
 
@@ -87,65 +96,57 @@ def load_events(path: Path, *, samples: int | None = None) -> EventData:
         with h5py.File(plain, "r", locking=False) as file:
             data = _read(file)
     except Exception as error:  # h5py raises whatever a damaged file makes it stumble over
-        what = f"has no {error.args[0]}" if isinstance(error, _Missing) else f"({error})"
+        what = f"has no {error.args[0]}" if isinstance(error, Missing) else f"({error})"
         raise _bad(plain, path, f"is damaged or has another layout {what}") from error
     if problem := _contradiction(data, samples):
         raise _bad(plain, path, problem)
     return data
 
 
-class _Missing(KeyError):
-    """The file lacks this entry."""
-
-
 def _read(file: h5py.File) -> EventData:
-    times, lengths = _packed(_entry(file, "spikes/times"), np.float16)
-    units, unit_lengths = _packed(_entry(file, "spikes/units"), np.int64)
+    times, lengths = _packed(dataset_of(file, "spikes/times"))
+    units, unit_lengths = _packed(dataset_of(file, "spikes/units"))
     if not np.array_equal(lengths, unit_lengths):
         raise ValueError("a recording has another number of times than of units")
+    units = whole_numbers(units, "units")
     if len(units) and (units.min() < 0 or units.max() >= CHANNELS):
         raise ValueError(f"units from {units.min()} to {units.max()}, expected 0 to {CHANNELS - 1}")
-    speakers = file.get("extra/speaker")
+    labels = numbers_of(dataset_of(file, "labels"))
     return EventData(
         times=times,
         units=units.astype(np.uint16, copy=False),
         offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
-        labels=np.asarray(_entry(file, "labels")[:]).astype(np.int64),
-        speakers=None if speakers is None else np.asarray(speakers[:]).astype(np.int64),
-        words=tuple(
-            word.decode() if isinstance(word, bytes) else str(word)
-            for word in _entry(file, "extra/keys")[:]
-        ),
+        labels=exact_int64(labels, "labels"),
+        speakers=_speakers(file),
+        words=tuple(texts_of(dataset_of(file, "extra/keys"))),
     )
 
 
-def _entry(file: h5py.File, name: str) -> Any:
-    if name not in file:
-        raise _Missing(name)
-    return file[name]
+def _speakers(file: h5py.File) -> NDArray[np.int64] | None:
+    try:
+        dataset = dataset_of(file, "extra/speaker")
+    except Missing:
+        return None
+    return exact_int64(numbers_of(dataset), "speakers")
 
 
-def _packed(
-    dataset: h5py.Dataset, kind: type[np.generic]
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _packed(dataset: h5py.Dataset) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return all rows of a variable-length data set one after the other, and their lengths.
 
-    Rows whose type is of another family than ``kind`` (a fraction as unit) are refused; integers
-    keep the width of the file, so that no wide copy of all events is made.
+    Numbers keep the type of the file, in this machine's byte order.
     """
     import h5py
 
     found = h5py.check_vlen_dtype(dataset.dtype)
-    family = np.integer if issubclass(kind, np.integer) else np.floating
-    if found is None or not np.issubdtype(found, family):
+    if found is None or found.kind not in "iuf":
         raise TypeError(f"{dataset.name} holds {found or dataset.dtype}, expected rows of numbers")
-    target = kind if family is np.floating else found
+    target = found.newbyteorder("=")
     blocks: list[NDArray[Any]] = [np.empty(0, target)]
     lengths: list[int] = []
-    for start in range(0, len(dataset), _BLOCK):
-        rows = dataset[start : start + _BLOCK]
-        lengths += [len(row) for row in rows]
-        blocks.append(np.concatenate(rows).astype(target, copy=False))
+    rows = rows_of(dataset)
+    while block := list(itertools.islice(rows, _BLOCK)):
+        lengths += [len(row) for row in block]
+        blocks.append(np.concatenate(block).astype(target, copy=False))
     return np.concatenate(blocks), np.array(lengths, np.int64)
 
 
@@ -164,7 +165,19 @@ def _contradiction(data: EventData, samples: int | None) -> str | None:
         )
     if not np.isfinite(data.times).all():
         return "holds times that are no numbers"
+    if len(data.times) and data.times.min() < 0:
+        return f"holds the time {data.times.min()}, before its recording starts"
+    if len(data.times) and (last := float(data.times.max())) > LONGEST:
+        return f"holds times up to {last:g} where words last about a second{_conversion(last)}"
     return None
+
+
+def _conversion(last: float) -> str:
+    """Return how times whose latest is ``last`` may become seconds."""
+    for unit, factor in (("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9)):
+        if last <= LONGEST * factor:
+            return f": this layout has seconds. If these are {unit}, divide them by {factor:.0f}"
+    return ""
 
 
 def _bad(plain: Path, path: Path, problem: str) -> UserError:

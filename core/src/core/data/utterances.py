@@ -17,6 +17,7 @@ from core.data.audio import RateRule, Utterances, read_waveform
 from core.data.augmentation import augment
 from core.data.batches import Batch, Purpose, RowBatches, random_stream
 from core.data.filterbank import FRAME, log_mel
+from core.data.numbers import exact_int64
 from core.errors import UserError
 
 
@@ -52,7 +53,9 @@ def audio_batches(
     """
     labels_N = torch.from_numpy(utterances.labels)
     chosen = (
-        torch.arange(len(utterances.paths)) if rows is None else torch.as_tensor(np.asarray(rows))
+        torch.arange(len(utterances.paths))
+        if rows is None
+        else torch.as_tensor(exact_int64(rows, "rows"))
     )
     kept: dict[int, Tensor] = {}
 
