@@ -92,7 +92,8 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], origin: str) -> N
     """Strictly load ``weights`` into ``model``; nothing is loaded when anything differs.
 
     Raises:
-        UserError: Keys or shapes differ: the checkpoint belongs to another network.
+        UserError: Keys or shapes differ: the checkpoint belongs to another network. Or a weight is
+            NaN or infinite.
     """
     own = model.state_dict()
     problems = [f"{key} is missing" for key in own if key not in weights]
@@ -107,6 +108,11 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], origin: str) -> N
         raise UserError(
             f"{origin} belongs to another network: {'; '.join(problems[:3])}{more}; choose the "
             "configuration it was trained with"
+        )
+    if broken := [key for key, weight in weights.items() if not torch.isfinite(weight).all()]:
+        raise UserError(
+            f"{origin} holds a network that is lost: {', '.join(broken[:3])} with NaN or infinite "
+            "values; choose a checkpoint from before it diverged"
         )
     model.load_state_dict(dict(weights))
 

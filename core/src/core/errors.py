@@ -25,6 +25,25 @@ class RunFailed(Exception):
     """A run that started could not go on. The message says what was kept; the exit code is 1."""
 
 
+class NotFinite(RunFailed):
+    """A number that a run depends on is NaN or infinite.
+
+    Attributes:
+        what: Such as ``"the loss"`` or ``"the gradient of hidden.weight"``.
+        where: Such as ``"epoch 3, step 5"``; steps and batches count from 1.
+        cause: What is known about it, and what to do.
+    """
+
+    def __init__(self, what: str, where: str, cause: str) -> None:
+        super().__init__(f"{what} is not finite in {where}: {cause}")
+        self.what, self.where, self.cause = what, where, cause
+
+    def within(self, place: str) -> NotFinite:
+        """The same error, seen from where ``place`` is known."""
+        where = f"{place}, {self.where}" if self.where else place
+        return NotFinite(self.what, where, self.cause)
+
+
 class _Notices(logging.Handler):
     """Lines on whatever the standard error output is at that moment."""
 

@@ -13,7 +13,7 @@ from core.data.heidelberg import load_hd
 from core.data.speech_commands import load_sc
 from core.data.utterances import audio_batches, pad
 from core.data.words import WORDS
-from core.errors import UserError
+from core.errors import NotFinite, UserError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sparch"
 
@@ -105,6 +105,23 @@ def test_too_short_recording_is_named(tmp_path: Path) -> None:
     one = Utterances((path,), np.array([0]), np.array(["a"]), ("word",))
     with pytest.raises(UserError, match=r"short\.wav is too short: 399 samples"):
         list(audio_batches(one, batch_size=1, shuffle=False).epoch(0))
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_recording_that_is_not_finite_is_named(
+    value: float, augmented: bool, tmp_path: Path
+) -> None:
+    paths = tuple(tmp_path / f"{name}.wav" for name in "abc")
+    for path in paths:
+        soundfile.write(path, np.linspace(-0.5, 0.5, 2000), 16000, subtype="FLOAT")
+    samples = np.linspace(-0.5, 0.5, 2000)
+    samples[700] = value
+    soundfile.write(paths[1], samples, 16000, subtype="FLOAT")
+    three = Utterances(paths, np.zeros(3, np.int64), np.array(["a"] * 3), ("word",))
+    batches = audio_batches(three, [2, 1], batch_size=1, shuffle=False, augmented=augmented)
+    with pytest.raises(NotFinite, match=r"not finite in batch 2: .*b\.wav holds NaN or infinite"):
+        list(batches.epoch(0))
 
 
 # Heidelberg Digits

@@ -20,6 +20,7 @@ from brf.models import RecurrentSNN, build
 from brf.published import TABLE, Foreign, load, weights_digest
 from brf.task import digit_transform, ecg_transform
 from core import checkpoints
+from core.config import to_dict
 from core.data import load_qtdb
 from core.errors import UserError
 
@@ -209,8 +210,14 @@ def test_evaluate_a_run_of_ours(
 
 
 def test_evaluate_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = EcgConfig(hidden=6, data="embedded")
+    lost = build(config, 4, 6)
+    torch.nn.init.constant_(lost.hidden.input_weight, float("inf"))
+    manifest = {"paper": "brf", "task": "ecg", "config": to_dict(config)}
+    checkpoints.save(tmp_path / "lost.safetensors", lost, manifest)
     for arguments, message in (
         ([str(tmp_path / "none.safetensors")], "no checkpoint at"),
+        ([str(tmp_path / "lost.safetensors")], r"network that is lost: hidden\.input_weight"),
         ([str(tmp_path / "none.pt")], "no checkpoint at"),
         ([str(tmp_path / "x.pt"), "--batch_size", "0"], "--batch_size is 0"),
     ):

@@ -8,12 +8,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import nn
 
 from core import checkpoints
-from core.testing import contents, facts
+from core.data.speech_commands import load_sc
+from core.data.synthetic_speech import write_synthetic_sc
+from core.testing import contents, facts, message
 from sparch.models import SNN
 from sparch.published import to_published
 
@@ -264,6 +268,36 @@ def test_checkpoint_with_an_odd_layer(tmp_path: Path, capsys: Capture) -> None:
     assert "belongs to another network: snn.1.neuron.b is not part of this network" in told
 
 
+def test_checkpoint_of_a_lost_network(tmp_path: Path, capsys: Capture) -> None:
+    model = SNN((1, None, 700), [5, 5, 20])
+    with torch.no_grad():
+        next(model.parameters())[0, 0] = float("nan")
+    torch.save(to_published(model.state_dict()), tmp_path / "weights.pth")
+    told = refusal(capsys, tmp_path / "weights.pth", "--data_folder", "embedded", script="evaluate")
+    assert "weights.pth holds a network that is lost: snn.0.W.weight with NaN" in told
+
+
+def test_recording_with_nan(tmp_path: Path, capsys: Capture) -> None:
+    """It says nothing of the network that reads it, which would only stop to spike."""
+    write_synthetic_sc(tmp_path / "sc")
+    paths = {split: load_sc(tmp_path / "sc", split).paths[7] for split in ("train", "test")}
+    for path in paths.values():
+        samples, rate = soundfile.read(path, dtype="float32")
+        samples[500] = np.nan
+        soundfile.write(path, samples, rate, subtype="FLOAT")
+    options = ("--dataset_name", "sc", "--data_folder", tmp_path / "sc", "--out", tmp_path / "run")
+    capsys.readouterr()
+    assert call(*TINY, *options) == 1
+    told = message(capsys)
+    place = "the input is not finite in the evaluation after epoch 0, test set, batch 1: "
+    assert told.startswith(f"{place}{paths['test']} holds NaN or infinite values")
+    # evaluate.py has no run around it
+    weights = tmp_path / "weights.pth"
+    torch.save(to_published(SNN((1, None, 40), [5, 5, 35]).state_dict()), weights)
+    assert call(weights, "--data_folder", tmp_path / "sc", script="evaluate") == 1
+    assert message(capsys).startswith(f"the input is not finite in batch 1: {paths['test']} holds")
+
+
 def test_nan(tiny_shd: Path, tmp_path: Path, capsys: Capture) -> None:
     """A learning rate that throws the parameters of rectified units out of range."""
     out = tmp_path / "run"
@@ -281,7 +315,9 @@ def test_nan(tiny_shd: Path, tmp_path: Path, capsys: Capture) -> None:
     capsys.readouterr()
     assert call(*options, "--out", out) == 1
     error = capsys.readouterr().err
-    assert re.search(r"error: the loss is not finite in .*lower --lr", error)
+    assert re.search(
+        r"error: the norm of \S+ \(.*\) is not finite in epoch 1, step 1: .*lower --lr", error
+    )
     assert f"Everything up to epoch 0 is kept in {out}" in error
     assert facts(out)["status"] == "failed"
     weights = checkpoints.load(out / "last.safetensors").weights

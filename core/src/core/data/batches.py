@@ -9,6 +9,7 @@ Shapes: ``B`` batch, ``T`` time, ``N`` input channels, ``H`` x ``W`` pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import TypeAlias
@@ -18,7 +19,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from core.errors import UserError
+from core.errors import NotFinite, UserError
 
 Packed: TypeAlias = NDArray[np.generic] | Tensor
 Batch: TypeAlias = tuple[Tensor, Tensor]
@@ -121,13 +122,21 @@ class RowBatches:
         batch_size: rows per batch; the last, smaller batch is kept.
         shuffle: a new order every epoch; otherwise ascending.
         seed: the order of epoch ``e`` is a pure function of (seed, e).
+        name: ``name(row)`` says where a row comes from, for messages.
 
     Raises:
         UserError: no rows, or a batch size below 1.
     """
 
     def __init__(
-        self, take: Take, samples: int, *, batch_size: int, shuffle: bool, seed: int = 0
+        self,
+        take: Take,
+        samples: int,
+        *,
+        batch_size: int,
+        shuffle: bool,
+        seed: int = 0,
+        name: Callable[[int], str] = "sample {} (counted from 0)".format,
     ) -> None:
         if samples == 0:
             raise UserError("a data split is empty; use more samples or another split fraction.")
@@ -138,6 +147,7 @@ class RowBatches:
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
+        self.name = name
 
     def __len__(self) -> int:
         """Number of batches in one epoch."""
@@ -151,9 +161,27 @@ class RowBatches:
         return torch.from_numpy(generator.permutation(self.samples))
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of one epoch; may be called any number of times."""
-        for rows_B in self.order(epoch).split(self.batch_size):
-            yield self.take(rows_B, epoch)
+        """Yield the batches of one epoch; may be called any number of times.
+
+        Raises:
+            NotFinite: an input is NaN or infinite; names its row.
+        """
+        for count, rows_B in enumerate(self.order(epoch).split(self.batch_size), start=1):
+            inputs_TBI, targets = self.take(rows_B, epoch)
+            # The sum is much cheaper to look at than every entry, and misses nothing.
+            if not math.isfinite(inputs_TBI.sum()):
+                self._require_finite(inputs_TBI, rows_B, count)
+            yield inputs_TBI, targets
+
+    def _require_finite(self, inputs_TBI: Tensor, rows_B: Tensor, count: int) -> None:
+        broken_B = ~torch.isfinite(inputs_TBI).movedim(1, 0).flatten(1).all(1)
+        if broken := rows_B[broken_B.cpu()].tolist():  # otherwise only the sum is too large
+            raise NotFinite(
+                "the input",
+                f"batch {count}",
+                f"{self.name(broken[0])} holds NaN or infinite values; get it again from where the "
+                "data set came, or remove it from the set",
+            )
 
 
 class Batches(RowBatches):

@@ -72,7 +72,14 @@ def audio_batches(
         rows_B = chosen[picked]
         return pad([frames(row, epoch) for row in rows_B.tolist()]), labels_N[rows_B]
 
-    return RowBatches(take, len(chosen), batch_size=batch_size, shuffle=shuffle, seed=seed)
+    return RowBatches(
+        take,
+        len(chosen),
+        batch_size=batch_size,
+        shuffle=shuffle,
+        seed=seed,
+        name=lambda picked: str(utterances.paths[chosen[picked]]),
+    )
 
 
 def pad(sequences: Sequence[Tensor]) -> Tensor:
@@ -91,5 +98,6 @@ def _frames(
             "from where the data set came, or remove it from the set."
         )
     if stream is not None:
-        waveform_N = torch.from_numpy(augment(waveform_N.numpy(), stream))
+        with np.errstate(invalid="ignore"):  # what is not finite, its batch will name
+            waveform_N = torch.from_numpy(augment(waveform_N.numpy(), stream))
     return log_mel(waveform_N)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,19 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from core import checkpoints
-from core.errors import RunFailed, UserError
+from core.errors import NotFinite, RunFailed, UserError
 from core.metrics import Metrics
 from core.training.devices import peak_memory_mb
 from core.training.events import EventLog
+from core.training.finite import OVERFLOWED, likely_cause, require_finite
 from core.training.interrupts import sigterm_like_ctrl_c
-from core.training.loop import (
-    Diverged,
-    Objective,
-    TrainStep,
-    evaluate,
-    likely_cause,
-    train_one_epoch,
-)
+from core.training.loop import Objective, TrainStep, evaluate, train_one_epoch
 from core.training.progress import RunProgress, duration
 from core.training.run_folder import RESUME, RunFolder, now
 from core.training.schedules import step as step_scheduler
@@ -96,7 +91,8 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
 
     Raises:
         UserError: The run cannot be resumed from what its folder holds; nothing was written.
-        RunFailed: A loss became NaN, or a file could not be written; what was finished is kept.
+        RunFailed: An input, the loss, a gradient or a weight is NaN or infinite, or a file could
+            not be written; what was finished is kept.
         KeyboardInterrupt: On Ctrl-C and SIGTERM, after the status was written; its message says
             how to continue.
     """
@@ -109,7 +105,7 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
             folder.write_metrics(state.history)
             _run(job, folder, state, fresh=not resume)
             status = "finished"
-        except Diverged as error:
+        except NotFinite as error:
             raise RunFailed(f"{error}. {_kept(folder)[0]}") from error
         except OSError as error:
             kept, next_step = _kept(folder)
@@ -149,8 +145,8 @@ def _run(job: Job, folder: RunFolder, state: _Progress, *, fresh: bool) -> None:
                     device=job.device,
                     on_step=on_step,
                 )
-            except Diverged as error:
-                raise Diverged(f"epoch {epoch}, {error.where}", error.cause) from error
+            except NotFinite as error:
+                raise error.within(f"epoch {epoch}") from error
             state.epoch = epoch
             _evaluate_and_save(job, folder, state, events, progress, trained, started)
 
@@ -165,17 +161,16 @@ def _evaluate_and_save(
     started: float | None,
 ) -> None:
     started = time.monotonic() if started is None else started
-    validation = evaluate(job.model, job.validation.epoch(0), job.objective, device=job.device)
-    test = validation
-    if job.test is not job.validation:
-        test = evaluate(job.model, job.test.epoch(0), job.objective, device=job.device)
-    measured = {"val": validation, "test": test}
+    try:
+        # Also what no gradient reaches, such as running statistics.
+        require_finite(job.model.state_dict(), OVERFLOWED)
+        measured = _measure(job)
+    except NotFinite as error:
+        # Not saved: what is not finite must not replace the last good weights.
+        raise error.within(f"the evaluation after epoch {state.epoch}") from error
     if trained is not None:
-        step_scheduler(job.scheduler, val_accuracy=validation.accuracy)
+        step_scheduler(job.scheduler, val_accuracy=measured["val"].accuracy)
     row = _row(job, state.epoch, trained, measured, time.monotonic() - started)
-    if not row["val_loss"] < float("inf"):
-        # Not saved: the weights that gave NaN must not replace the last good ones.
-        raise Diverged(f"the evaluation after epoch {state.epoch}", likely_cause(job.model))
     # Before the resume state: a kill in between shows these points twice rather than never.
     _log(events, state.epoch, trained, measured)
     state.history.append(row)
@@ -190,6 +185,22 @@ def _evaluate_and_save(
         peak_memory_mb=round(peak_memory_mb(job.device), 1),
     )
     progress.line(_line(row, job.epochs))
+
+
+def _measure(job: Job) -> dict[str, Metrics]:
+    """Metrics on validation and test set; one set is measured once."""
+    measured: dict[str, Metrics] = {}
+    for name, batches in (("val", job.validation), ("test", job.test)):
+        if name == "test" and batches is job.validation:
+            return {**measured, "test": measured["val"]}
+        try:
+            metrics = evaluate(job.model, batches.epoch(0), job.objective, device=job.device)
+            if not math.isfinite(metrics.loss):
+                raise NotFinite("the loss", "", likely_cause(job.model))
+        except NotFinite as error:
+            raise error.within("validation set" if name == "val" else "test set") from error
+        measured[name] = metrics
+    return measured
 
 
 def _log(

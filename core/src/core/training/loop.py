@@ -9,27 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.errors import NotFinite
 from core.metrics import BatchResult, Metrics, Totals
-from core.neurons import Neuron
+from core.training.finite import OVERFLOWED, likely_cause, name_broken, require_finite
 
 Objective = Callable[[nn.Module, Tensor, Tensor], BatchResult]
 """``(model, inputs_TBI, targets) -> BatchResult``."""
 
 TrainStep = Callable[[nn.Module, Tensor, Tensor, torch.optim.Optimizer], BatchResult]
 """Forward, backward and optimiser step(s) on one batch."""
-
-
-class Diverged(Exception):
-    """A loss is not finite.
-
-    Attributes:
-        where: Such as ``"epoch 3, step 5"``; steps count batches from 1.
-        cause: What the model's tensors tell, see :func:`likely_cause`.
-    """
-
-    def __init__(self, where: str, cause: str) -> None:
-        super().__init__(f"the loss is not finite in {where}: {cause}")
-        self.where, self.cause = where, cause
 
 
 def backpropagation_step(objective: Objective, clip_norm: float | None) -> TrainStep:
@@ -45,13 +33,46 @@ def backpropagation_step(objective: Objective, clip_norm: float | None) -> Train
     ) -> BatchResult:
         optimizer.zero_grad()
         result = objective(model, inputs, targets)
-        result.loss.backward()
-        if clip_norm is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-        optimizer.step()
+        descend(result.loss, model, optimizer, clip_norm)
         return result
 
     return step
+
+
+def descend(
+    loss: Tensor, model: nn.Module, optimizer: torch.optim.Optimizer, clip_norm: float | None
+) -> None:
+    """Backpropagate ``loss``, clip, and let the optimiser step; nothing passes that is not finite.
+
+    A neuron whose potential is NaN never spikes, so that the loss alone may stay finite while
+    the network is lost. What it costs to look: one norm each of gradients and parameters.
+
+    Args:
+        loss: Scalar.
+        model: Its gradients were zero before.
+        optimizer: Of the model's parameters.
+        clip_norm: Largest global gradient norm, None for no clipping.
+
+    Raises:
+        NotFinite: The loss or a gradient, before the step; a parameter, after it.
+    """
+    loss.backward()
+    gradients = {f"the gradient of {n}": p.grad for n, p in model.named_parameters()}
+    present = {name: g for name, g in gradients.items() if g is not None}
+    norm = nn.utils.get_total_norm(list(present.values()))
+    if not math.isfinite(norm):
+        if not math.isfinite(loss.detach()):
+            raise NotFinite("the loss", "", likely_cause(model))
+        raise NotFinite(name_broken(present), "", likely_cause(model))
+    if clip_norm is not None:
+        nn.utils.clip_grads_with_norm_(model.parameters(), clip_norm, norm)
+    try:
+        optimizer.step()
+    except RuntimeError as error:  # lr / (1 - beta1) is a number of Python, which is not float32
+        if "without overflow" not in str(error):
+            raise
+        raise NotFinite("the step of the optimiser", "", OVERFLOWED) from error
+    require_finite(dict(model.named_parameters()), OVERFLOWED)
 
 
 def train_one_epoch(
@@ -74,15 +95,18 @@ def train_one_epoch(
         on_step: Called with the batch value and the step, counted from 1.
 
     Raises:
-        Diverged: A batch value is NaN or infinite.
+        NotFinite: An input, the loss, a gradient or a parameter is NaN or infinite.
     """
     model.train()
     totals = Totals()
     for step, (inputs, targets) in enumerate(batches, start=1):
-        result = train_step(model, inputs.to(device), targets.to(device), optimizer)
+        try:
+            result = train_step(model, inputs.to(device), targets.to(device), optimizer)
+        except NotFinite as error:
+            raise error.within(f"step {step}") from error
         value = totals.add(result)
         if not math.isfinite(value):
-            raise Diverged(f"step {step}", likely_cause(model))
+            raise NotFinite("the loss", f"step {step}", likely_cause(model))
         on_step(value, step)
     return totals.metrics()
 
@@ -101,21 +125,3 @@ def evaluate(
     for inputs, targets in batches:
         totals.add(objective(model, inputs.to(device), targets.to(device)))
     return totals.metrics()
-
-
-def likely_cause(model: nn.Module) -> str:
-    """Why a loss may have become NaN, as far as the model's tensors tell."""
-    broken = [name for name, p in model.named_parameters() if not torch.isfinite(p).all()]
-    if broken:
-        return (
-            f"parameters {', '.join(broken)} are not finite, so an earlier update overflowed; "
-            "lower --lr or clip gradients (--clip_norm 1)"
-        )
-    for module in model.modules():
-        hint = module.divergence_hint() if isinstance(module, Neuron) else None
-        if hint:
-            return hint
-    return (
-        "all parameters are finite, so a potential overflowed within the sequence; lower --lr or "
-        "clip gradients (--clip_norm 1)"
-    )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from brf.objectives import summed_nll
 from core.metrics import BatchResult
-from core.training.loop import TrainStep
+from core.training.loop import TrainStep, descend
 
 
 def pieces(steps: int, truncation: int) -> list[tuple[int, int]]:
@@ -47,10 +47,7 @@ def truncated_step(
             output = model(inputs_TBI[start:end], state)
             counted = output.potentials_TBC[-1:] if label_last else output.potentials_TBC
             loss = summed_nll(counted, targets_B.expand(len(counted), len(targets_B)))
-            loss.backward()
-            if clip_norm is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-            optimizer.step()
+            descend(loss, model, optimizer, clip_norm)
             state = _detached(output.state)
             potentials.append(output.potentials_TBC.detach())
             values.append(loss.detach())
