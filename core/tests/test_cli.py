@@ -54,10 +54,10 @@ def test_record_then_table(paper: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "recorded ecg_brf-seed0-01234567 (finished)" in out
     assert "core table toy --write" in out
     assert run("table", "toy") == 0
-    assert "| 85.50 (1 run) | **reproduced** |" in capsys.readouterr().out
+    assert "| 85.50 (1 of 5 runs) | -0.30 | **too few runs** |" in capsys.readouterr().out
     assert run("table", "toy", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["verdict"] for row in rows] == ["reproduced", "not reproduced"] + ["not run"] * 2
+    assert [row["verdict"] for row in rows] == ["too few runs"] * 2 + ["not run"] * 2
 
 
 def test_check_fails_until_written(paper: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,7 +109,16 @@ def _record(arguments: argparse.Namespace) -> None:
 
 def _table(arguments: argparse.Namespace) -> None:
     """Compare the published numbers of a paper with the recorded runs."""
-    from core.records import find_paper, load_claims, load_records, markdown, refresh, table
+    from core.records import (
+        find_paper,
+        load_claims,
+        load_orders,
+        load_records,
+        markdown,
+        order_table,
+        refresh,
+        table,
+    )
 
     paper = find_paper(arguments.paper)
     if arguments.write or arguments.check:
@@ -121,11 +130,14 @@ def _table(arguments: argparse.Namespace) -> None:
             )
         print("\n".join(f"updated {place}" for place in stale) or "the READMEs are up to date")
         return
-    rows = table(load_claims(paper / "claims.yaml"), load_records(paper))
+    records = load_records(paper)
+    rows = table(load_claims(paper / "claims.yaml"), records)
+    orders = order_table(load_orders(paper / "claims.yaml"), records)
     if arguments.json:
-        print(json.dumps([row.as_dict() for row in rows], indent=1, ensure_ascii=False))
+        lines = [row.as_dict() for row in rows] + [order.as_dict() for order in orders]
+        print(json.dumps(lines, indent=1, ensure_ascii=False))
     else:
-        print(markdown(rows))
+        print(markdown(rows, orders))
 
 
 def _figures(arguments: argparse.Namespace) -> None:

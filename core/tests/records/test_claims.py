@@ -27,6 +27,18 @@ def test_rows_inherit_from_their_group(paper: Path) -> None:
     assert (weights.checkpoint, weights.main, weights.note) == ("orig_ecg_rf", False, "rounded")
     assert weights.tolerance == 0.05  # the row's own, not that of the group
     assert other.task.absent == "not part of this package yet"
+    assert [claim.kind for claim in (accuracy, weights)] == ["training", "weights"]
+    assert accuracy.our_seeds == (0, 1, 2, 3, 4)
+
+
+def test_what_is_left_out(paper: Path) -> None:
+    path = paper / "claims.yaml"
+    text = CLAIMS.replace("seeds: 5, tolerance: 1.4", "our_seeds: [7, 8]")
+    path.write_text(text.replace("tasks:", "our_seeds: 1-3\ntasks:"))
+    accuracy, sop, *_ = load_claims(path)
+    assert (accuracy.tolerance, accuracy.our_seeds, sop.our_seeds) == (1.4, (7, 8), (1, 2, 3))
+    path.write_text(CLAIMS.replace("0.7, seeds: 5, tolerance: 1.4", "0.1"))
+    assert load_claims(path)[0].tolerance == 0.5
 
 
 @pytest.mark.parametrize(
@@ -53,6 +65,14 @@ def test_rows_inherit_from_their_group(paper: Path) -> None:
         ("orig_ecg_rf,", "x, network: {n: 3},", r"'weights': has a checkpoint and a network;"),
         ("checkpoint: orig_ecg_rf", "network: {n: 3}", r"'metric': only parameters are counted"),
         ("metric: sop", "metric: samples", r"'metric': samples are not seen from a config"),
+        (
+            "tolerance: 1.4",
+            "kind: guess, tolerance: 1",
+            r"'accuracy': field 'kind' is 'guess', not",
+        ),
+        ("tolerance: 1.4", "tolerance: 0", r"'accuracy': field 'tolerance' is the margin of a"),
+        ("tolerance: 10 %", "main: true", r"'sop': field 'tolerance' must be a number or like"),
+        ("seeds: 5", "our_seeds: []", r"'accuracy': field 'our_seeds' must be like 0-4 or"),
         ("source: logs, ", "", r"entry 1 of curves: field 'source' is missing"),
         ("tasks:", "taskz:", r"claims.yaml: unknown field 'taskz'"),
         ("claims:\n- source", "claims:\n- {source", r"claims.yaml is not valid YAML"),

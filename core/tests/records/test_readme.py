@@ -29,25 +29,36 @@ def rows_of(paper: Path, *, compact: bool = False) -> str:
 
 
 def test_main_claims_first_the_rest_folded(paper: Path, tmp_path: Path) -> None:
-    record_run(make_run(tmp_path / "a", [20.0, 85.0]), paper)
-    record_run(make_run(tmp_path / "b", [20.0, 86.0], seed=1), paper)
-    text = rows_of(paper)
-    first, heading, main, *folded = text.split("\n\n")
-    assert first == "4 published numbers: 1 reproduced, 1 not reproduced, 2 not run."
+    for seed, final in enumerate((85.0, 86.0, 86.4)):
+        record_run(make_run(tmp_path / str(seed), [20.0, final], seed=seed), paper)
+    first, chance, heading, main, *folded = rows_of(paper).split("\n\n")
+    assert first.splitlines() == [
+        "| kind | numbers | reproduced | lower | not run |",
+        "| --- | --- | --- | --- | --- |",
+        "| training | 3 | 1 | 1 | 1 |",
+        "| weights evaluated | 1 |  |  | 1 |",
+    ]
+    assert chance == (
+        "Training: 2 judged; about 0.1 are expected outside by chance. Outside is lower or higher; "
+        "the chance is that of numbers which are all true."
+    )
     assert heading == "**Table 1**"
     assert main.splitlines()[2] == (
-        "| ECG | BRF | test accuracy (%) | 85.8 ± 0.7 (5 runs) | 85.50 ± 0.71 (2 runs) "
-        "| **reproduced** | `configs/ecg_brf.yaml` |  |"
+        "| ECG | BRF | test accuracy (%) | 85.8 ± 0.7 (5 runs) | 85.80 ± 0.72 (3 of 5 runs) "
+        "| +0.00 [-1.42, +1.42] | **reproduced** | `configs/ecg_brf.yaml` | selected on test |"
     )
-    assert main.splitlines()[3].split(" | ")[3:6] == [
+    assert main.splitlines()[3].split(" | ")[3:7] == [
         "6000",
-        "100.0 ± 0.0 (2 runs)",
-        "**not reproduced**",
+        "100.0 ± 0.0 (3 of 5 runs)",
+        "-5900.0 [-5900.0, -5900.0]",
+        "**lower**",
     ]
-    assert folded[0] == ("<details><summary>checkpoints, 1 published number: 1 not run.</summary>")
+    assert folded[0] == ("<details><summary>checkpoints, weights evaluated: 1 not run.</summary>")
     assert "| no recorded evaluation yet; rounded |" in folded[1]
     assert folded[2] == "</details>"
-    assert folded[3].startswith("<details><summary>Tasks that are not in this package, 1")
+    assert folded[3] == (
+        "<details><summary>Tasks that are not in this package, training: 1 not run.</summary>"
+    )
     assert "| SHD | RF | hours | 2 |" in folded[4]
 
 

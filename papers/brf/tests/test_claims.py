@@ -7,12 +7,13 @@ import csv
 import os
 import re
 import statistics
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 
-from core.records import Claim, load_claims, refresh
+from core.records import Claim, load_claims, load_orders, refresh
 
 PAPER = Path(__file__).resolve().parents[1]
 CLAIMS = load_claims(PAPER / "claims.yaml")
@@ -71,6 +72,27 @@ def test_every_table_and_file_is_there() -> None:
     assert by_metric == {"sop": 16, "hours": 0}
     assert sum(claim.metric == "test_accuracy" for claim in cells) == 18
     assert {claim.task.name for claim in CLAIMS} == {"ecg", "smnist", "psmnist", "shd", "gsc"}
+
+
+def test_what_was_measured_with_the_authors_code_is_not_called_published() -> None:
+    computed = [claim for claim in CLAIMS if claim.evidence == "computed"]
+    kinds = Counter(claim.kind for claim in computed)
+    assert kinds == {"weights": 44, "training": 14}
+    assert {claim.id for claim in computed if claim.kind == "weights"} == {
+        claim.id for claim in CLAIMS if claim.id.startswith("measured-")
+    }
+    published = Counter(claim.kind for claim in CLAIMS if claim.evidence != "computed")
+    assert published == {"training": 196, "weights": 19, "exact": 18}
+
+
+def test_orders_are_between_configurations_of_the_same_task() -> None:
+    orders = load_orders(PAPER / "claims.yaml")
+    for order in orders:
+        for config in filter(None, (order.lower, order.higher)):
+            assert (PAPER / config).is_file(), order.id
+            assert config.startswith(f"configs/{order.task.name}_"), order.id
+    tested = {order.id for order in orders if order.lower and order.task.name == "ecg"}
+    assert {"order-ecg-epochs-alif", "order-ecg-spikes-rf", "order-ecg-accuracy-alif"} <= tested
 
 
 def test_ids_are_kebab_case() -> None:

@@ -1,12 +1,15 @@
 """What the papers claim, what our runs gave, and the tables that join the two.
 
 Claims are read from a paper's ``claims.yaml`` (:mod:`.claims`); results are recorded on purpose,
-one line per run (:mod:`.store`), with the weights worth keeping (:mod:`.weights`); verdicts follow
-one written rule (:mod:`.verdicts`); READMEs hold only tables generated from these (:mod:`.readme`).
+one line per run (:mod:`.store`), with the weights worth keeping (:mod:`.weights`); verdicts
+(:mod:`.verdicts`, :mod:`.orders`) follow one written rule (:mod:`.rule`); READMEs hold only tables
+generated from these (:mod:`.readme`).
 """
 
 from core.records.claims import Claim, Task, load_claims
-from core.records.layout import markdown, runs_markdown
+from core.records.comparison import markdown
+from core.records.layout import runs_markdown
+from core.records.orders import OrderClaim, OrderRow, load_orders, order_table
 from core.records.places import find_paper, find_papers
 from core.records.readme import refresh, update_between_markers
 from core.records.runs import read_run
@@ -24,6 +27,8 @@ from core.records.weights import keep_weights, load_manifest
 __all__ = [
     "VERDICTS",
     "Claim",
+    "OrderClaim",
+    "OrderRow",
     "Record",
     "Row",
     "Task",
@@ -32,8 +37,10 @@ __all__ = [
     "keep_weights",
     "load_claims",
     "load_manifest",
+    "load_orders",
     "load_records",
     "markdown",
+    "order_table",
     "read_run",
     "record_counts",
     "record_evaluation",

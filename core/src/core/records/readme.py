@@ -21,7 +21,9 @@ from pathlib import Path
 from core.errors import UserError
 from core.files import write_text_atomically
 from core.records.claims import load_claims
-from core.records.layout import markdown, recipes_markdown, runs_markdown, weights_markdown
+from core.records.comparison import markdown
+from core.records.layout import recipes_markdown, runs_markdown, weights_markdown
+from core.records.orders import load_orders, order_table
 from core.records.store import load_records
 from core.records.summary import summary_markdown
 from core.records.verdicts import table
@@ -74,10 +76,11 @@ def refresh(paper_folder: Path, *, write: bool) -> list[str]:
     records = load_records(paper_folder)
     claims = load_claims(paper_folder / "claims.yaml")
     rows = table(claims, records)
+    orders = order_table(load_orders(paper_folder / "claims.yaml"), records)
     blocks = {
         f"recipes {paper}": recipes_markdown(claims),
-        f"table {paper}": markdown(rows),
-        f"table {paper} compact": markdown(rows, compact=True),
+        f"table {paper}": markdown(rows, orders),
+        f"table {paper} compact": markdown(rows, orders, compact=True),
         f"summary {paper}": summary_markdown(records),
         f"runs {paper}": runs_markdown(records),
         f"weights {paper}": weights_markdown(load_manifest(paper_folder)),

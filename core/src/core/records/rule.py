@@ -34,7 +34,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats
+from scipy import special
 
 LEVEL = 0.05
 """Error rate of every test."""
@@ -143,7 +143,7 @@ def compare(lower: Sequence[float], higher: Sequence[float]) -> Order | None:
     if error == 0.0:
         p_holds = 0.5 if difference == 0 else float(difference > 0)
     else:
-        p_holds = float(stats.t.cdf(difference / error, freedom))
+        p_holds = float(special.stdtr(freedom, difference / error))
     return Order(p_holds, 1.0 - p_holds, pairs)
 
 
@@ -220,9 +220,10 @@ def _spread_differs(published: Published, ours: Sequence[float]) -> bool | None:
     variance, other = statistics.variance(ours), known[0] ** 2
     if variance == 0.0 or other == 0.0:
         return variance != other
-    below = float(stats.f.cdf(variance / other, len(ours) - 1, known[1] - 1))
+    below = float(special.fdtr(len(ours) - 1, known[1] - 1, variance / other))
     return 2 * min(below, 1 - below) <= LEVEL
 
 
 def _quantile(probability: float, freedom: float) -> float:
-    return float(stats.t.ppf(probability, freedom))
+    """Of Student's t."""
+    return float(special.stdtrit(freedom, probability))

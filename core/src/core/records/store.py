@@ -66,6 +66,12 @@ class Record:
         """``finished``, ``partial`` (it can go on) or ``failed`` (it cannot)."""
         return str(self.fields["status"])
 
+    @property
+    def superseded(self) -> str | None:
+        """The later change of the code that made the same command give other numbers."""
+        reason = self.fields.get("superseded")
+        return None if reason is None else str(reason)
+
 
 def load_records(paper_folder: Path) -> list[Record]:
     """Read all records of a paper, in the order they were first recorded.

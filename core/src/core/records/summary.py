@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.records.grid import grid, mean_and_deviation, rounded
+from core.records.measure import validates_on_test
 from core.records.store import Record
 
 _ON_TEST = ", on the test set"
@@ -71,7 +72,7 @@ def _cells(key: tuple[str, str, str], runs: Sequence[Record]) -> dict[str, str]:
         "runs": str(len(runs)),
         "epochs": " to ".join(str(count) for count in dict.fromkeys([epochs[0], epochs[-1]])),
         "test accuracy, selected (%)": accuracy["best"]
-        + (_ON_TEST if all(map(_validates_on_test, runs)) else ""),
+        + (_ON_TEST if all(map(validates_on_test, runs)) else ""),
         "last epoch (%)": accuracy["last"],
         "best test epoch (%)": accuracy["max_test"],
         "tested again (%)": _tested_again(runs),
@@ -81,14 +82,6 @@ def _cells(key: tuple[str, str, str], runs: Sequence[Record]) -> dict[str, str]:
         ),
         "s per epoch": rounded(statistics.fmean(seconds), 1) if seconds else "",
     }
-
-
-def _validates_on_test(run: Record) -> bool:
-    """Whether validation and test gave the same numbers in every epoch."""
-    return bool(run.curve) and all(
-        row["val_accuracy"] == row["test_accuracy"] and row["val_loss"] == row["test_loss"]
-        for row in run.curve
-    )
 
 
 def _tested_again(runs: Sequence[Record]) -> str:

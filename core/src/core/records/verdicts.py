@@ -1,58 +1,41 @@
 """Compares the claims of a paper with its records.
 
-A record counts for a training claim when it is a run of the claim's configuration, unchanged but
-for the seed, on the claim's data set; for an evaluation claim when it evaluated the claim's
-checkpoint on the whole of the claim's test set; for a claim about a network when it counted the
-parameters of that claim. Then
+==========  ====================  ==================================================================
+kind        about                 verdict
+==========  ====================  ==================================================================
+exact       parameters, sizes     reproduced within the claim's tolerance, else lower or higher
+weights     published weights,    the same; a record counts when it evaluated the claim's
+            evaluated             checkpoint on the whole of the claim's test set
+training    runs of our own       :mod:`core.records.rule`, the margin being the claim's tolerance;
+                                  which runs count says :mod:`core.records.measure`
+order       two groups of runs    :mod:`core.records.orders`
+==========  ====================  ==================================================================
 
-==================  ===========================================================================
-verdict             when
-==================  ===========================================================================
-reproduced          mean of our finished runs within one published standard deviation of the
-                    published value; within the tolerance where no deviation is published
-within tolerance    further than one deviation, but within the tolerance of the claim
-not reproduced      further than the tolerance, in either direction
-other data          run on the stand-in of the task's data set: shown, not judged
-partial             only unfinished runs, or failed ones where the published runs did not fail
-not comparable      run, but the number depends on the machine (``hours``)
-not run             no record counts; the reason says why
-==================  ===========================================================================
+The kinds are counted apart, and apart from numbers that were computed with the authors' code and
+never published (``evidence: computed``). Where nothing is judged, the verdict says why:
 
-What is measured in a run, at the epoch its claim selects (``min_validation_loss``,
-``max_validation_accuracy``, ``last`` or ``max_test``; epoch 0 is the untrained network):
-
-- ``test_accuracy`` (%), ``test_loss``, ``sop`` (spikes per test sample), ``sop_per_step``
-  (``sop`` divided by all time steps of a sample), ``parameters`` (any run shows these);
-- ``epochs_to_95/98/100``: the first epoch whose test accuracy is at least that percentage of the
-  test accuracy at the epoch of least validation loss;
-- ``hours``: seconds per epoch times epochs done.
+==============  ===============================================================================
+too few runs    fewer than three runs of ours
+other data      run on the stand-in of the task's data set: shown, not judged
+partial         only unfinished runs
+not comparable  run, but the number depends on the machine (``hours``)
+not run         no record counts; the reason says why
+==============  ===============================================================================
 """
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from core.records.claims import Claim
-from core.records.runs import selected
+from core.records.measure import Group, Quantity, group, is_run_of, measure, runs_of
+from core.records.rule import Published, judge
 from core.records.store import Record
-from core.training.selection import Selects
 
-VERDICTS = (
-    "reproduced",
-    "within tolerance",
-    "not reproduced",
-    "other data",
-    "partial",
-    "not comparable",
-    "not run",
-)
-_SELECTS: dict[str, Selects] = {
-    "min_validation_loss": "val_loss",
-    "max_validation_accuracy": "val_accuracy",
-}
+JUDGED = ("reproduced", "consistent", "lower", "higher")
+VERDICTS = (*JUDGED, "too few runs", "other data", "partial", "not comparable", "not run")
 
 
 @dataclass(frozen=True)
@@ -68,6 +51,14 @@ class Row:
     """Standard deviation (n-1) over them; None for a single run."""
     n: int = 0
     """Number of runs that count."""
+    difference: float | None = None
+    """Ours minus published; None where the two are not compared."""
+    interval: tuple[float, float] | None = None
+    """95 % Welch interval of the difference."""
+    died: tuple[str, ...] = ()
+    """Each run that died, and how."""
+    flags: tuple[str, ...] = ()
+    """What limits the comparison: ``selected on test``, ``spread differs``, and single runs."""
     reason: str | None = None
     """Why the verdict is not a comparison, or what to know about it."""
 
@@ -76,6 +67,7 @@ class Row:
         claim = self.claim
         return {
             "claim": claim.id,
+            "kind": claim.kind,
             "source": claim.source,
             "task": claim.task.name,
             "model": claim.model,
@@ -88,7 +80,11 @@ class Row:
             "ours_mean": self.ours_mean,
             "ours_std": self.ours_std,
             "n": self.n,
+            "difference": self.difference,
+            "interval": self.interval,
             "verdict": self.verdict,
+            "died": self.died,
+            "flags": self.flags,
             "reason": self.reason,
             "evidence": claim.evidence,
             "config": claim.config,
@@ -105,12 +101,13 @@ def table(claims: Sequence[Claim], records: Sequence[Record]) -> list[Row]:
 def _row(claim: Claim, records: Sequence[Record]) -> Row:
     if claim.network is not None:
         return _counted(claim, records)
-    on_its_data = [record for record in records if _is_about(claim, record, claim.task.data)]
-    if not on_its_data and claim.task.stand_in:
-        on_stand_in = [r for r in records if _is_about(claim, r, claim.task.stand_in)]
-        if on_stand_in:
-            return _on_other_data(_compared(claim, on_stand_in), on_stand_in)
-    return _compared(claim, on_its_data)
+    if claim.checkpoint is not None:
+        return _evaluated(claim, records)
+    if claim.config is None:
+        return Row(claim, "not run", reason=_why(claim, []))
+    if claim.kind == "exact":
+        return _built(claim, claim.config, records)
+    return _trained(claim, claim.config, records)
 
 
 def _counted(claim: Claim, records: Sequence[Record]) -> Row:
@@ -119,7 +116,53 @@ def _counted(claim: Claim, records: Sequence[Record]) -> Row:
     found = [float(by_claim[claim.id]) for by_claim in counts if claim.id in by_claim]
     if not found:
         return Row(claim, "not run", reason="not counted yet")
-    return Row(claim, _verdict(claim, found[0]), found[0], n=1, reason=claim.note)
+    return _exact(claim, found[:1])
+
+
+def _built(claim: Claim, config: str, records: Sequence[Record]) -> Row:
+    """The parameters that any run of a configuration shows, whatever became of it."""
+    about = [r for r in records if is_run_of(config, claim.task.data, r)]
+    values = [_measured(claim, record) for record in about if not record.changes]
+    return _exact(claim, values) if values else Row(claim, "not run", reason=_why(claim, about))
+
+
+def _evaluated(claim: Claim, records: Sequence[Record]) -> Row:
+    values = [
+        _measured(claim, record)
+        for record in records
+        if record.kind == "evaluate"
+        and record.fields["checkpoint"] == claim.checkpoint
+        and record.fields["data"]["name"] == claim.task.data
+        and record.fields.get("samples") == claim.task.samples
+    ]
+    return _exact(claim, values) if values else Row(claim, "not run", reason=_why(claim, []))
+
+
+def _exact(claim: Claim, found: Sequence[float | None]) -> Row:
+    """A number without chance in it, so that one value says all."""
+    values = [value for value in found if value is not None]
+    if not values:
+        return Row(claim, "not run", reason=f"the records do not hold {claim.metric}")
+    furthest = max(values, key=lambda value: abs(value - claim.value))
+    difference = furthest - claim.value
+    # Published values are decimal fractions: their binary rounding must not decide.
+    if abs(difference) - 1e-9 * max(1.0, abs(claim.value)) <= claim.tolerance:
+        verdict = "reproduced"
+    else:
+        verdict = "lower" if difference < 0 else "higher"
+    return Row(claim, verdict, furthest, None, len(values), difference, reason=claim.note)
+
+
+def _trained(claim: Claim, config: str, records: Sequence[Record]) -> Row:
+    """The row of a training: of runs on the claim's data, else on its stand-in."""
+    on_its_data = [r for r in records if is_run_of(config, claim.task.data, r)]
+    if on_its_data or not claim.task.stand_in:
+        return _compared(claim, config, claim.task.data, on_its_data)
+    on_stand_in = [r for r in records if is_run_of(config, claim.task.stand_in, r)]
+    if not on_stand_in:
+        return _compared(claim, config, claim.task.data, [])
+    row = _compared(claim, config, claim.task.stand_in, on_stand_in)
+    return _on_other_data(row, on_stand_in)
 
 
 def _on_other_data(row: Row, about: Sequence[Record]) -> Row:
@@ -130,117 +173,85 @@ def _on_other_data(row: Row, about: Sequence[Record]) -> Row:
     settings = [record.fields.get("config", {}) for record in about if not record.changes]
     protocols = sorted({str(s["protocol"]) for s in settings if "protocol" in s})
     where += f", protocol {', '.join(protocols)}" if protocols else ""
-    reason = "; ".join(filter(None, [f"ours {where}", row.claim.note]))
-    return replace(row, verdict="other data", reason=reason)
+    flags = tuple(flag for flag in row.flags if flag != "spread differs")
+    return replace(
+        row,
+        verdict="other data",
+        difference=None,
+        interval=None,
+        flags=flags,
+        reason="; ".join(filter(None, [f"ours {where}", row.claim.note])),
+    )
 
 
-def _compared(claim: Claim, about: Sequence[Record]) -> Row:
-    """The row that records about a claim give."""
-    counting = [record for record in about if not record.changes]
-    if not counting:
-        return Row(claim, "not run", reason=_why_not_run(claim, about))
-    ended = ("finished", "failed") if claim.diverges else ("finished",)
-    done = [r for r in counting if r.status in ended or claim.metric == "parameters"]
-    if not done:
-        longest = max(counting, key=lambda record: int(record.fields["epochs_done"]))
+def _compared(claim: Claim, config: str, data: str | None, about: Sequence[Record]) -> Row:
+    """The row that runs of the claim's configuration give."""
+    runs = runs_of(config, data, claim.our_seeds, about)
+    if not runs:
+        return Row(claim, "not run", reason=_why(claim, about))
+    ours = group(runs, _quantity(claim), may_die=claim.diverges)
+    if not ours.ended:
+        longest = max(runs, key=lambda record: int(record.fields["epochs_done"]))
         return Row(claim, "partial", reason=_progress(claim, longest))
-    values = [value for record in done if (value := _measure(claim, record)) is not None]
-    if not values:
-        return Row(claim, "not run", reason=f"the records do not hold {claim.metric}")
-    mean = statistics.fmean(values)
-    std = statistics.stdev(values) if len(values) > 1 else None
-    verdict, reason = _verdict(claim, mean), claim.note
-    if verdict == "not comparable":
-        machines = sorted({str(record.fields["device_name"]) for record in done})
+    if not ours.values:
+        reason = "; ".join([f"the records do not hold {claim.metric}", *ours.died])
+        return Row(claim, "not run", reason=reason)
+    if claim.metric == "hours":
+        machines = sorted({str(record.fields["device_name"]) for record in ours.ended})
         reason = "; ".join(filter(None, [f"ours on {', '.join(machines)}", claim.note]))
-    return Row(claim, verdict, mean, std, len(values), reason)
+        return Row(claim, "not comparable", ours.mean, ours.std, len(ours.values), reason=reason)
+    return _judged(claim, ours)
 
 
-def _is_about(claim: Claim, record: Record, data: str | None) -> bool:
-    fields = record.fields
-    if record.kind == "count" or fields["data"]["name"] != data:
-        return False
-    if claim.checkpoint:
-        whole = fields.get("samples") == claim.task.samples
-        return record.kind == "evaluate" and fields["checkpoint"] == claim.checkpoint and whole
-    return record.kind == "train" and claim.config == fields["config_file"] is not None
+def _judged(claim: Claim, ours: Group) -> Row:
+    published = Published(claim.value, claim.spread, claim.seeds)
+    judgement = judge(published, ours.values, margin=claim.tolerance, died=bool(ours.died))
+    flags = [
+        *(["selected on test"] if ours.selected_on_test else []),
+        *(["spread differs"] if judgement.spread_differs else []),
+        *ours.notes,
+    ]
+    return Row(
+        claim,
+        judgement.verdict,
+        ours.mean,
+        ours.std,
+        len(ours.values),
+        judgement.difference,
+        judgement.interval,
+        tuple(ours.died),
+        tuple(flags),
+        claim.note,
+    )
 
 
-def _why_not_run(claim: Claim, changed: Sequence[Record]) -> str:
+def _quantity(claim: Claim) -> Quantity:
+    return Quantity(claim.metric, claim.selection, claim.task.steps, claim.task.chance)
+
+
+def _measured(claim: Claim, record: Record) -> float | None:
+    return measure(record, _quantity(claim))
+
+
+def _why(claim: Claim, about: Sequence[Record]) -> str:
+    """Why nothing counts, of the runs that are about a claim."""
     if claim.task.absent:
         return claim.task.absent
-    if changed:
-        others = sorted({setting for record in changed for setting in record.changes})
-        return f"recorded runs differ from {claim.config} in {', '.join(others)}"
+    if changed := sorted({setting for record in about for setting in record.changes}):
+        return f"recorded runs differ from {claim.config} in {', '.join(changed)}"
+    if others := sorted({int(record.fields["seed"]) for record in about}):
+        return f"recorded runs have other seeds than declared ({', '.join(map(str, others))})"
     if claim.reason:
         return claim.reason
     what = "run" if claim.config else "evaluation"
     return "; ".join(filter(None, [f"no recorded {what} yet", claim.note]))
 
 
-def _verdict(claim: Claim, mean: float) -> str:
-    if claim.metric == "hours":
-        return "not comparable"
-    # Published values are decimal fractions: do not let their binary rounding decide.
-    difference = abs(mean - claim.value) - 1e-9 * max(1.0, abs(claim.value))
-    if claim.spread is not None and difference > claim.spread:
-        return "within tolerance" if difference <= claim.tolerance else "not reproduced"
-    if claim.spread is None and difference > claim.tolerance:
-        return "not reproduced"
-    return "reproduced"
-
-
-def _measure(claim: Claim, record: Record) -> float | None:
-    """The claim's metric in a record; None when the record does not hold it."""
-    fields = record.fields
-    if claim.metric == "parameters":
-        return _number(fields.get("parameters"))
-    if claim.metric == "hours":
-        seconds = _number(fields["seconds_per_epoch"])
-        return None if seconds is None else seconds * fields["epochs_done"] / 3600
-    if claim.metric.startswith("epochs_to_"):
-        return _epochs_to(int(claim.metric.removeprefix("epochs_to_")) / 100, record)
-    if record.kind == "evaluate":
-        row = {"test_accuracy": fields["accuracy"], "test_loss": fields["loss"], **fields}
-    else:
-        row = dict(_selected(str(claim.selection), record) or {})
-    if claim.metric == "sop_per_step":
-        sop = _number(row.get("sop"))
-        return None if sop is None or not claim.task.steps else sop / claim.task.steps
-    return _number(row.get(claim.metric))
-
-
-def _selected(selection: str, record: Record) -> Mapping[str, Any] | None:
-    """The metrics of the epoch that a claim selects, whatever the run itself selected."""
-    if selection not in _SELECTS:
-        row: Mapping[str, Any] | None = record.fields[selection]
-        return row
-    if record.fields.get("selects", "val_loss") == _SELECTS[selection]:
-        best: Mapping[str, Any] | None = record.fields["best"]
-        return best
-    return selected(record.curve, _SELECTS[selection])
-
-
-def _epochs_to(share: float, record: Record) -> float | None:
-    best = record.fields["best"]
-    if not best or best["test_accuracy"] is None:
-        return None
-    goal = share * best["test_accuracy"]
-    # The curve keeps seven digits; 1e-4 of a percent point is far below one test sample.
-    reached = (
-        row["epoch"]
-        for row in record.curve
-        if row["test_accuracy"] is not None and row["test_accuracy"] >= goal - 1e-4
-    )
-    return next(reached, None)
-
-
 def _progress(claim: Claim, record: Record) -> str:
     """How far an unfinished run got, beside the published curve where one is known."""
     fields = record.fields
     done, value = int(fields["last"]["epoch"]), fields["last"].get(claim.metric)
-    text = f"{'failed at ' if record.status == 'failed' else ''}epoch {done}"
-    text += f" of {fields['epochs_planned']}"
+    text = f"epoch {done} of {fields['epochs_planned']}"
     if value is None or claim.metric not in ("test_accuracy", "sop"):
         return text
     text += f": {value:.2f} %" if claim.metric == "test_accuracy" else f": {value:.0f}"
@@ -251,7 +262,3 @@ def _progress(claim: Claim, record: Record) -> str:
     ours = next((row["test_accuracy"] for row in record.curve if row["epoch"] == epoch), None)
     here = "" if ours is None or epoch == done else f", ours {ours:.2f} %"
     return f"{text}; published at epoch {epoch}: {claim.published_curve[epoch]:.2f} %{here}"
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
