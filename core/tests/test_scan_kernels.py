@@ -1,9 +1,8 @@
-"""Compiled kernels on disk, and memory that is used again."""
+"""Compiled kernels on disk, and the threads that run them."""
 
 from __future__ import annotations
 
 import ctypes
-import gc
 import logging
 import sys
 from pathlib import Path
@@ -11,8 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import buffers
-from core.neurons import BRF, LI
+from core.neurons import BRF
 from core.scan import scan
 from core.scan.cpu import machine, workers
 from core.scan.cpu.geometry import plan
@@ -125,75 +123,3 @@ def test_tasks_do_not_depend_on_threads_and_cover_everything() -> None:
             assert found.padded >= found.columns
             assert (found.segments - 1) * found.segment < steps <= found.segments * found.segment
             assert not recurrent or found.column_blocks == 1
-
-
-# --- memory -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch) -> buffers.Pool:
-    pool = buffers.Pool(limit=10 << 20)
-    monkeypatch.setattr(buffers, "POOL", pool)
-    return pool
-
-
-def test_memory_comes_back_when_the_last_view_is_gone(pool: buffers.Pool) -> None:
-    whole = buffers.empty((3, 1 << 20), torch.float32)
-    address = whole.data_ptr()
-    part = whole[1].view(-1)
-    part.fill_(5.0)
-    del whole
-    gc.collect()
-    assert pool.unused() == 0
-    other = buffers.empty((3, 1 << 20), torch.float32)
-    assert other.data_ptr() != address
-    assert float(part.sum()) == 5.0 * (1 << 20)
-    pool.limit = 1 << 30
-    del part
-    assert pool.unused() == 12 << 20
-
-
-def test_a_block_is_used_again_for_about_the_same_size(pool: buffers.Pool) -> None:
-    first = buffers.empty((2 << 20,), torch.float32)
-    address = first.data_ptr()
-    del first
-    assert pool.unused() == 8 << 20
-    small = buffers.empty((1 << 19,), torch.float32)
-    assert small.data_ptr() != address  # a quarter of it would waste the rest
-    again = buffers.empty((1 << 20,), torch.float64)
-    assert again.data_ptr() == address
-    assert pool.unused() == 0
-
-
-def test_what_lies_unused_is_limited(pool: buffers.Pool) -> None:
-    tensors = [buffers.empty((1 << 20,), torch.float32) for _ in range(4)]
-    tensors.clear()
-    assert pool.unused() == 8 << 20
-
-
-def test_small_tensors_are_plain(pool: buffers.Pool) -> None:
-    tensor = buffers.empty((10, 10), torch.float64)
-    assert tensor.shape == (10, 10)
-    del tensor
-    assert pool.unused() == 0
-
-
-def test_a_training_step_keeps_no_memory_behind(pool: buffers.Pool) -> None:
-    neuron, readout = BRF(64), LI(64)
-    current = torch.rand(200, 32, 64, requires_grad=True)
-
-    def step() -> None:
-        spikes, _ = scan(neuron, current, backend="cpu")
-        potential, _ = scan(readout, spikes, backend="cpu")
-        current.grad = None
-        potential.sum().backward()
-
-    pool.limit = 1 << 30
-    step()
-    current.grad = None
-    held = pool.unused()
-    assert held > 0
-    for _ in range(3):
-        step()
-        current.grad = None
-        assert pool.unused() == held

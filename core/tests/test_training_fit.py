@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,22 @@ def test_sigterm_leaves_like_ctrl_c(tmp_path: Path, whole: Path) -> None:
     assert facts(folder)["status"] == "interrupted"
     train(folder, make_job(), resume=True)
     assert_same_run(folder, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_a_finaliser_swallows_stops_the_run_all_the_same(
+    number: int, tmp_path: Path
+) -> None:
+    class Finalised:
+        def __del__(self) -> None:
+            with suppress(KeyboardInterrupt):  # as Python does, which also says so
+                os.kill(os.getpid(), number)
+
+    folder, before = tmp_path / "run", signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt, match="Everything up to epoch 1 is kept"):
+        train(folder, make_job(wrap=at_step(2, 2, lambda model: Finalised() and None)))
+    assert facts(folder)["status"] == "interrupted"
+    assert signal.getsignal(number) is before
 
 
 def test_runs_outside_the_main_thread(tmp_path: Path, whole: Path) -> None:

@@ -12,7 +12,6 @@ import mmap
 import os
 import threading
 import weakref
-from collections import OrderedDict
 from contextlib import suppress
 
 import numpy as np
@@ -27,50 +26,72 @@ SHARE = 0.125
 
 
 class Pool:
-    """Blocks of memory by size; the one unused longest goes first when there are too many.
+    """Blocks of memory; of those that lie unused, the one taken longest ago goes first.
+
+    Whether a block is in use is asked of its user when the next one is taken. A finaliser that
+    gives it back would be Python code at any moment: a signal that arrives there is lost, because
+    Python drops what finalisers raise.
 
     Args:
-        limit: Bytes that may lie unused.
+        limit: Bytes that may lie unused when a block has been taken. Until then, what was in use
+            together may lie there together.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._unused: OrderedDict[int, tuple[int, mmap.mmap]] = OrderedDict()
-        self._bytes = 0
-        # Reentrant: a garbage collection inside `take` may give a block back.
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._blocks: list[tuple[mmap.mmap, weakref.ref[np.ndarray]]] = []
 
-    def take(self, size: int) -> mmap.mmap:
-        """A block of at least ``size`` bytes and not many more, its content arbitrary."""
-        size = -(-size // HUGE_PAGE) * HUGE_PAGE
+    def take(self, size: int) -> np.ndarray:
+        """``size`` bytes, arbitrary; their block is free once no view of the array is left."""
+        whole = -(-size // HUGE_PAGE) * HUGE_PAGE
         with self._lock:
-            fitting = [
-                (length, key)
-                for key, (length, _) in self._unused.items()
-                if size <= length <= size + size // 8
-            ]
-            if fitting:
-                length, key = min(fitting)
-                self._bytes -= length
-                return self._unused.pop(key)[1]
-        block = mmap.mmap(-1, size)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            with suppress(OSError):  # a kernel without huge pages has small ones
-                block.madvise(mmap.MADV_HUGEPAGE)
-        return block
+            block = self._fitting(whole)
+            self._trim()
+            if block is None:
+                block = _mapped(whole)
+            array = np.frombuffer(block, dtype=np.uint8, count=size)
+            if len(block) <= self.limit:
+                self._blocks.append((block, weakref.ref(array)))
+        return array
 
-    def give(self, block: mmap.mmap) -> None:
-        """Keep a block for later."""
-        with self._lock:
-            self._unused[id(block)] = (len(block), block)
-            self._bytes += len(block)
-            while self._bytes > self.limit:
-                _, (length, _) = self._unused.popitem(last=False)
-                self._bytes -= length
+    def _fitting(self, size: int) -> mmap.mmap | None:
+        """An unused block of at least ``size`` bytes and not many more."""
+        fitting = [
+            (len(block), place)
+            for place, (block, user) in enumerate(self._blocks)
+            if user() is None and size <= len(block) <= size + size // 8
+        ]
+        return self._blocks.pop(min(fitting)[1])[0] if fitting else None
+
+    def _trim(self) -> None:
+        excess, kept = self.unused() - self.limit, []
+        for block, user in self._blocks:
+            if excess > 0 and user() is None:
+                excess -= len(block)
+            else:
+                kept.append((block, user))
+        self._blocks = kept
 
     def unused(self) -> int:
         """Bytes that are kept."""
-        return self._bytes
+        return sum(len(block) for block, user in self._blocks if user() is None)
+
+    def forget(self) -> None:
+        """Start anew in a forked process: writing into what its parent left would copy it first."""
+        self._lock = threading.Lock()  # another thread of the parent may have held the old one
+        self._blocks = []
+
+
+def _mapped(size: int) -> mmap.mmap:
+    if not hasattr(mmap, "MAP_PRIVATE"):
+        return mmap.mmap(-1, size)
+    # Python's default is memory that forked processes share, which also gets no huge pages.
+    block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a kernel without huge pages has small ones
+            block.madvise(mmap.MADV_HUGEPAGE)
+    return block
 
 
 def _limit() -> int:
@@ -81,6 +102,8 @@ def _limit() -> int:
 
 
 POOL = Pool(_limit())
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: POOL.forget())
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -89,8 +112,5 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     size = count * dtype.itemsize
     if size < SMALLEST:
         return torch.empty(shape, dtype=dtype)
-    block = POOL.take(size)
-    array = np.frombuffer(block, dtype=np.uint8, count=size)
     # The tensor's storage holds the array; when it lets go, nothing can reach the block.
-    weakref.finalize(array, POOL.give, block).atexit = False
-    return torch.from_numpy(array).view(dtype).view(shape)
+    return torch.from_numpy(POOL.take(size)).view(dtype).view(shape)

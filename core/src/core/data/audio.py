@@ -81,7 +81,8 @@ def read_list(path: Path) -> list[str]:
     """Return the lines of a list of files, without empty ones; UserError when there is none."""
     if not path.is_file():
         raise UserError(f"{path} does not exist. Name the folder into which the set was unpacked.")
-    return path.read_text(encoding="utf-8").split()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip()]
 
 
 def write_list(path: Path, lines: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -18,7 +18,7 @@ from core.metrics import Metrics
 from core.training.devices import peak_memory_mb
 from core.training.events import EventLog
 from core.training.finite import OVERFLOWED, likely_cause, require_finite
-from core.training.interrupts import sigterm_like_ctrl_c
+from core.training.interrupts import interruptible
 from core.training.loop import Objective, TrainStep, evaluate, train_one_epoch
 from core.training.progress import RunProgress, duration
 from core.training.run_folder import RESUME, RunFolder, now
@@ -98,12 +98,12 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
     """
     state = _restore(job, folder) if resume else _Progress()
     status = "failed"
-    with sigterm_like_ctrl_c():
+    with interruptible() as check:
         try:
             # The resume state is the truth; a kill may have left the other files behind it.
             folder.update(status="running", epochs_done=state.epoch, selects=job.selects)
             folder.write_metrics(state.history)
-            _run(job, folder, state, fresh=not resume)
+            _run(job, folder, state, check, fresh=not resume)
             status = "finished"
         except NotFinite as error:
             raise RunFailed(f"{error}. {_kept(folder)[0]}") from error
@@ -121,7 +121,9 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
     return state.history
 
 
-def _run(job: Job, folder: RunFolder, state: _Progress, *, fresh: bool) -> None:
+def _run(
+    job: Job, folder: RunFolder, state: _Progress, check: Callable[[], None], *, fresh: bool
+) -> None:
     steps = len(job.train)
     # Hides what a killed run had logged beyond its last checkpoint.
     purge_step = None if fresh else state.epoch * steps + 1
@@ -135,6 +137,7 @@ def _run(job: Job, folder: RunFolder, state: _Progress, *, fresh: bool) -> None:
             def on_step(value: float, step: int, epoch: int = epoch) -> None:
                 events.scalar("Loss/train", value, (epoch - 1) * steps + step)
                 progress.step(epoch, value)
+                check()
 
             try:
                 trained = train_one_epoch(

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 
 @contextmanager
-def sigterm_like_ctrl_c() -> Iterator[None]:
-    """While the body runs, SIGTERM raises KeyboardInterrupt in the main thread.
+def interruptible() -> Iterator[Callable[[], None]]:
+    """While the body runs, SIGTERM and Ctrl-C raise KeyboardInterrupt in the main thread.
 
     Schedulers and shutdowns send SIGTERM some time before they kill, which is enough to leave in
-    an orderly way. Outside the main thread, where Python allows no handlers, nothing changes.
+    an orderly way. What a handler raises is dropped where Python happens to run a finaliser, of
+    whatever library. So a loop also calls what it is given, which raises once more if a signal
+    has come. Outside the main thread, where Python allows no handlers, nothing changes.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    come: list[int] = []
 
-    def interrupt(signal_number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        come.append(number)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    def check() -> None:
+        if come:
+            raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, interrupt)
+        # A shell has background jobs ignore Ctrl-C, and a caller may handle it in its own way.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
     try:
-        yield
+        yield check
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

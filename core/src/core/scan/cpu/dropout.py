@@ -8,13 +8,13 @@ are kept, and results depend on no thread.
 from __future__ import annotations
 
 import ctypes
-from functools import cache
 
 import torch
 from llvmlite import ir
 from torch import Tensor
 
 from core.buffers import empty
+from core.once import once
 from core.scan.cpu import tasks, workers
 from core.scan.cpu.code import I32, Code, Value
 from core.scan.cpu.machine import Function, denormals, function, this_machine
@@ -57,7 +57,7 @@ def drop(x: Tensor, p: float, seed: int) -> Tensor:
     return result
 
 
-@cache
+@once
 def _kernel(dtype: torch.dtype) -> Function:
     real = ir.DoubleType() if dtype == torch.float64 else ir.FloatType()
     code = Code("dropout", SLOTS, real, this_machine())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from core.buffers import empty
+from core.once import once
 from core.scan.cpu import recurrence, workers
 from core.scan.cpu.backward import backward_text
 from core.scan.cpu.forward import forward_text
@@ -27,7 +27,7 @@ LARGE = 16 << 20
 DENSE = 0.2
 
 
-@cache
+@once
 def _kernel(direction: str, variant: CpuVariant, name: str) -> Function:
     text = forward_text if direction == "forward" else backward_text
     what = f"CPU kernel of {name} ({direction}, {'float64' if variant.double else 'float32'}"

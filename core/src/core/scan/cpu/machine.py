@@ -5,11 +5,9 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import llvmlite.binding as llvm
 import platformdirs
 
 from core.files import write_atomically
+from core.once import LOCK, once
 
 logger = logging.getLogger("core.scan")
 Function = Callable[[Any], None]
@@ -44,7 +43,7 @@ class Machine:
     x86: bool
 
 
-@cache
+@once
 def this_machine() -> Machine:
     """The processor we run on."""
     llvm.initialize_native_target()
@@ -69,9 +68,6 @@ def this_machine() -> Machine:
 def cache_folder() -> Path:
     """Where compiled kernels are kept."""
     return platformdirs.user_cache_path("snn") / "kernels"
-
-
-_lock = threading.Lock()
 
 
 class _Compiler:
@@ -107,7 +103,7 @@ class _Compiler:
         return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(loaded[name])
 
 
-@cache
+@once
 def _compiler() -> _Compiler:
     return _Compiler()
 
@@ -122,7 +118,7 @@ def function(name: str, text: str, what: str) -> Function:
     key = "\n".join((llvmlite.__version__, machine.name, machine.features, text))
     path = cache_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.o"
     started = time.perf_counter()
-    with _lock:
+    with LOCK:
         image = _read(path)
         known = image is not None
         if image is None:
@@ -156,7 +152,7 @@ def _keep(path: Path, image: bytes) -> bool:
     return True
 
 
-@cache
+@once
 def _control_reader() -> Function | None:
     if not this_machine().x86:
         return None

@@ -9,13 +9,13 @@ while it adds the gradients of all rows in which it was not zero.
 from __future__ import annotations
 
 import ctypes
-from functools import cache
 
 import torch
 from llvmlite import ir
 from torch import Tensor
 
 from core.buffers import empty
+from core.once import once
 from core.scan.cpu import recurrence, tasks, workers
 from core.scan.cpu.code import I32, I64, Code, Value
 from core.scan.cpu.machine import Function, denormals, function, this_machine
@@ -106,7 +106,7 @@ def _run(direction: str, dtype: torch.dtype, threads: int, values: dict[str, int
     workers.run(_kernel(direction, dtype), slots, threads)
 
 
-@cache
+@once
 def _kernel(direction: str, dtype: torch.dtype) -> Function:
     real = ir.DoubleType() if dtype == torch.float64 else ir.FloatType()
     forward = direction == "forward"

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from core.once import LOCK, once
 from core.scan.cpu.machine import Function
 
 #: Elements (steps x samples x neurons) below which a further thread costs more than it gives.
@@ -23,56 +22,83 @@ ELEMENTS_PER_THREAD = 50_000
 
 _pool: ThreadPoolExecutor | None = None
 _size = 0
-_lock = threading.Lock()
+_several = False  # threads in this process, when it last forked
+_forked = False  # from a process with several threads
 
 
-@cache
+@once
 def openmp() -> Any:
-    """``GOMP_parallel`` of the OpenMP library that PyTorch has loaded, or None."""
-    maps = Path("/proc/self/maps")
-    if not maps.exists():
+    """``GOMP_parallel`` of the OpenMP library that PyTorch uses, or None."""
+    # A library gives the symbols of those it needs, too: other packages bring an OpenMP of their
+    # own, whose threads are not PyTorch's.
+    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    try:
+        parallel = ctypes.CDLL(str(library)).GOMP_parallel
+    except (OSError, AttributeError):
         return None
-    files = {line.split()[-1] for line in maps.read_text().splitlines() if ".so" in line}
-    ours = str(Path(torch.__file__).parent)
-    # Other packages may bring a library of their own: PyTorch's comes first.
-    for file in sorted(files, key=lambda file: (not file.startswith(ours), file)):
-        if Path(file).name.startswith(("libgomp", "libiomp", "libomp")):
-            parallel = getattr(ctypes.CDLL(file), "GOMP_parallel", None)
-            if parallel is not None:
-                parallel.restype = None
-                parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-                return parallel
-    return None
+    parallel.restype = None
+    parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    return parallel
 
 
 def run(kernel: Function, slots: Any, threads: int) -> None:
     """Call ``kernel(slots)`` in so many threads at once; it shares out the work itself."""
-    parallel = openmp()
     if threads == 1:
         kernel(slots)
-    elif parallel is not None:
+    elif not _forked and (parallel := openmp()) is not None:
         parallel(ctypes.cast(kernel, ctypes.c_void_p), ctypes.addressof(slots), threads, 0)  # type: ignore[arg-type]
     else:
-        futures = [_workers(threads - 1).submit(kernel, slots) for _ in range(threads - 1)]
+        _run_in_own(kernel, slots, threads)
+
+
+def _run_in_own(kernel: Function, slots: Any, threads: int) -> None:
+    futures: list[Future[None]] = []
+    try:
+        pool = _workers(threads - 1)
+        for _ in range(threads - 1):
+            futures.append(pool.submit(kernel, slots))
         kernel(slots)
-        wait(futures)
+    finally:
+        _wait_for_all(futures)
+
+
+def _wait_for_all(futures: list[Future[None]]) -> None:
+    """Wait, whatever is raised meanwhile: Ctrl-C must not free memory that threads write to."""
+    stopped: BaseException | None = None
+    while not all(future.done() for future in futures):
+        try:
+            wait(futures)
+        except BaseException as error:
+            stopped = error
+    if stopped is not None:
+        raise stopped
 
 
 def _workers(count: int) -> ThreadPoolExecutor:
     global _pool, _size
-    with _lock:
+    with LOCK:
         if _pool is None or _size < count:
-            # A pool that is replaced ends its threads once they are idle.
-            if _pool is not None:
-                _pool.shutdown(wait=False)
+            # A pool that nobody holds any more ends its threads.
             _pool, _size = ThreadPoolExecutor(count, thread_name_prefix="scan"), count
         return _pool
 
 
-def _forget() -> None:
-    global _pool, _size, _lock
-    _pool, _size, _lock = None, 0, threading.Lock()
+def _before_fork() -> None:
+    global _several
+    try:
+        _several = len(os.listdir("/proc/self/task")) > 1
+    except OSError:
+        _several = False  # not Linux, whose OpenMP alone does not survive
+
+
+def _after_fork() -> None:
+    """Threads do not survive a fork: an operation that waits for PyTorch's would never end."""
+    global _pool, _size, _forked
+    _pool, _size = None, 0
+    if _several:
+        _forked = True
+        torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)  # threads do not survive a fork
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

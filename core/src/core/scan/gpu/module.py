@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 from core.errors import UserError
 from core.files import write_text_atomically
+from core.once import once
 from core.scan.cpu.machine import cache_folder
 
 
@@ -26,7 +26,7 @@ def imported(text: str) -> ModuleType:
     return _imported(cache_folder() / f"{name}.py", text)
 
 
-@cache
+@once
 def _imported(path: Path, text: str) -> ModuleType:
     if not _holds(path, text):
         try:
