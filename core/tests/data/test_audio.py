@@ -7,7 +7,8 @@ import pytest
 import soundfile
 import torch
 
-from core.data.audio import Utterances, read_waveform
+from core.data import audio
+from core.data.audio import SAMPLE_RATE, Utterances, read_list, read_waveform
 from core.data.filterbank import log_mel
 from core.data.heidelberg import load_hd
 from core.data.speech_commands import load_sc
@@ -98,6 +99,60 @@ def test_file_that_is_no_audio(tmp_path: Path, kept: int) -> None:
         read_waveform(path)
     with pytest.raises(UserError, match=r"b\.flac does not exist"):
         read_waveform(tmp_path / "b.flac")
+
+
+def test_audio_without_samples(tmp_path: Path) -> None:
+    for rate in (16000, 48000):
+        with pytest.raises(UserError, match=r"a\.wav holds 0 samples"):
+            read_waveform(write(tmp_path / "a.wav", np.zeros(0), rate))
+
+
+@pytest.mark.parametrize(("rate", "samples"), [(1999993, 16000), (16001, 16000), (7, 16000)])
+def test_rates_that_take_too_much_memory(tmp_path: Path, rate: int, samples: int) -> None:
+    path = write(tmp_path / "a.wav", np.zeros(samples), rate)
+    with pytest.raises(UserError, match=rf"{samples} samples at {rate} Hz.*Convert"):
+        read_waveform(path)
+    assert len(read_waveform(path, sample_rate="ignore")) == samples
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 32000, 44100, 48000, 96000, 192000])
+def test_usual_rates(tmp_path: Path, rate: int) -> None:
+    assert len(read_waveform(write(tmp_path / "a.wav", np.zeros(rate), rate))) == SAMPLE_RATE
+
+
+def test_flac_header_that_promises_too_much(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", np.zeros(5000))
+    content = bytearray(path.read_bytes())
+    place = content.index(b"fLaC") + 8 + 13  # the low 36 bits of 8 bytes are the number of samples
+    content[place] |= 0x0F
+    content[place + 1 : place + 5] = b"\xff" * 4
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"announces {2**36 - 1} samples, at most {2**25}"):
+        read_waveform(path)
+    content[place] &= 0xF0
+    content[place + 1 : place + 5] = (6000).to_bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.flac (holds 5000|cannot be read)"):
+        read_waveform(path)
+
+
+def test_all_channels_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.flac", np.zeros((500, 2)))
+    monkeypatch.setattr(audio, "MOST_SAMPLES", 999)
+    with pytest.raises(UserError, match="announces 1000 samples, at most 999"):
+        read_waveform(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"a\xff\n", "is no text in UTF-8"), (b"a" * 20, "more than 10 bytes")]
+)
+def test_lists_that_are_no_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+) -> None:
+    (tmp_path / "list.txt").write_bytes(content)
+    monkeypatch.setattr(audio, "MOST_LIST", 10)
+    with pytest.raises(UserError, match=rf"list\.txt .*{message}"):
+        read_list(tmp_path / "list.txt")
 
 
 def test_too_short_recording_is_named(tmp_path: Path) -> None:
@@ -205,8 +260,8 @@ def test_sc_list_spelled_with_a_dot_does_not_leak(sc_tree: Path, tmp_path: Path)
 
 def test_sc_folders_that_are_no_words_shift_no_label(sc_tree: Path, tmp_path: Path) -> None:
     folder = copy_of(sc_tree, tmp_path / "sc")
-    for name in (".cache/a.wav", "_silence_/0.wav", "aaa/notes.md"):
-        (folder / name).parent.mkdir()
+    for name in (".cache/a.wav", "_silence_/0.wav", "aaa/notes.md", "bed/._a_nohash_0.wav"):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
     (folder / "aaaa").mkdir()
     for split in ("train", "valid", "test"):

@@ -1,5 +1,7 @@
 """The QTDB loader, on made files in its layout; facts and golden samples of the real ones."""
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,8 @@ def spoil(name: str, index: Any, value: int) -> Any:
         (spoil("y", (5, 7, 0), 2), "neither one-hot"),
         (lambda content: content.pop("y"), "has no variable 'y'"),
         (lambda content: content.update(x=content["x"][:9]), r"x of shape \(9, 1301, 4\)"),
-        (lambda content: content.update(y=content["y"][:, 1:]), r"y of shape \(141, 1300, 6\)"),
+        (lambda content: content.update(x=[content["x"]]), r"x of shape \(1, 141, 1301, 4\)"),
+        (lambda content: content.update(x={"a": 1}), r"struct x of shape \(1, 1\)"),
     ],
 )
 def test_wrong_content(made_folder: Path, tmp_path: Path, change: Any, message: str) -> None:
@@ -79,6 +82,15 @@ def test_wrong_content(made_folder: Path, tmp_path: Path, change: Any, message: 
     change(content)
     savemat(tmp_path / "QTDB_test.mat", content)
     with pytest.raises(UserError, match=rf"QTDB_test\.mat .*{message}.*run `core fetch qtdb`"):
+        load_qtdb("test", tmp_path)
+
+
+def test_variable_that_unpacks_to_too_much(tmp_path: Path, made_folder: Path) -> None:
+    head = (made_folder / "QTDB_test.mat").read_bytes()[:128]
+    zeros = zlib.compress(bytes(65 << 20), 1)
+    content = head + struct.pack("<II", 15, len(zeros)) + zeros
+    (tmp_path / "QTDB_test.mat").write_bytes(content)
+    with pytest.raises(UserError, match="unpacks to more than 67108864 bytes"):
         load_qtdb("test", tmp_path)
 
 

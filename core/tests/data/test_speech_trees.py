@@ -108,6 +108,79 @@ def test_archive_with_links_or_other_places_is_refused(
     assert not list(tmp_path.rglob("escaped"))
 
 
+def header(name: str, kind: bytes, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, size
+    return member
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        (header("hd_subset/a", tarfile.GNUTYPE_SPARSE, 1 << 50), "a is a link, is sparse"),
+        (header("hd_subset/a", tarfile.XHDTYPE, 1 << 33), "a header announces 8589934592 bytes"),
+        (header("hd_subset/a", tarfile.GNUTYPE_LONGNAME, 1 << 33), "a header announces"),
+        (header("hd_subset/a", tarfile.REGTYPE, 1 << 50), "unexpected end of data"),
+        (header("hd_subset/a", tarfile.REGTYPE, -(1 << 50)), "a header announces -"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".tar", ".tar.xz"])
+def test_archive_that_promises_too_much(
+    member: tarfile.TarInfo,
+    message: str,
+    suffix: str,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    look_alikes: Path,
+) -> None:
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    if member.issparse():  # one piece of no bytes, where the file shall end
+        block[386:410] = tarfile.itn(1 << 50, 12) + tarfile.itn(0, 12)  # type: ignore[attr-defined]
+        block[482:495] = b"\0" + tarfile.itn(1 << 50, 12)  # type: ignore[attr-defined]
+        block[124:136] = tarfile.itn(0, 12)  # type: ignore[attr-defined]
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block)
+    content = bytes(block) + bytes(10240 - len(block))
+    if suffix == ".tar.xz":
+        content = lzma.compress(content, preset=0)
+    put(root, monkeypatch, "hd_subset", f"hd_subset{suffix}", content)
+    with pytest.raises(UserError, match=f"is truncated or damaged .*{message}"):
+        find_speech("hd", "subset")
+    assert not list((look_alikes / "snn" / "unpacked").glob("hd_subset*/**/a"))
+
+
+def test_archive_that_unpacks_to_too_much(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zeros = lzma.compress(bytes(1 << 20), preset=0)  # 70 MiB in 15 kB
+    start = lzma.compress(header("hd_subset/a", tarfile.REGTYPE, 70 << 20).tobuf(), preset=0)
+    put(root, monkeypatch, "hd_subset", "hd_subset.tar.xz", start + 70 * zeros)
+    with pytest.raises(UserError, match=r"hd_subset\.tar\.xz .*more than 67108864 bytes"):
+        find_speech("hd", "subset")
+
+
+def test_the_same_name_twice(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(archive: tarfile.TarFile) -> None:
+        for name in ("hd_subset/audio/a.flac", "hd_subset/audio/a.flac"):
+            archive.addfile(tarfile.TarInfo(name))
+
+    put(root, monkeypatch, "hd_subset", "hd_subset.tar", tar(write))
+    with pytest.raises(UserError, match=r"a\.flac twice"):
+        find_speech("hd", "subset")
+
+
+def test_hidden_files_of_macos_are_no_recordings(tmp_path: Path) -> None:
+    names = [f"lang-german_speaker-{n:02d}_trial-3_digit-8.flac" for n in (0, 4)]
+    for folder, files in (("audio", names), ("bed", ["1_nohash_0.wav"]), ("._bed", ["a.wav"])):
+        (tmp_path / folder).mkdir()
+        for name in files:
+            (tmp_path / folder / name).touch()
+            (tmp_path / folder / f"._{name}").touch()
+    list_hd_subset(tmp_path)
+    list_sc_subset(tmp_path)
+    listed = [line for path in tmp_path.glob("*.txt") for line in path.read_text().split()]
+    assert listed
+    assert not [line for line in listed if "._" in line]
+
+
 def test_truncated_archive(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = embedded_folder("hd") / "audio"
     content = tar(lambda archive: archive.add(whole, "hd_subset/audio"))[:-100_000]

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -17,6 +19,14 @@ from core.errors import UserError
 
 SAMPLE_RATE = 16000
 """Hz; what the filterbank takes every waveform to have."""
+
+MOST_SAMPLES = 1 << 25
+"""Samples of all channels that a recording may have: 35 minutes at 16 kHz, 128 MB in memory."""
+
+MOST_LIST = 16 << 20
+"""Bytes that a list of recordings may have; the longest published one has half a megabyte."""
+
+_MOST_TAPS = 1 << 20  # of a filter that converts rates; 44.1 kHz takes 70560
 
 RateRule: TypeAlias = Literal["resample", "ignore"]
 
@@ -47,29 +57,45 @@ def read_waveform(path: Path, *, sample_rate: RateRule = "resample") -> Tensor:
             sounds three times slower and lower to the filterbank.
 
     Raises:
-        UserError: the file is missing, truncated or no audio.
+        UserError: the file is missing, truncated, empty or no audio, longer than ``MOST_SAMPLES``
+            before or after its rate is converted, or has a rate that shares no factor with 16 kHz.
     """
     import soundfile  # here: not needed for the other data sets
 
     try:
-        samples_NC, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as error:
+        with soundfile.SoundFile(path) as file:
+            rate, frames, channels = file.samplerate, file.frames, file.channels
+            if frames * channels > MOST_SAMPLES:  # a header may promise anything
+                raise _bad(path, f"announces {frames * channels} samples, at most {MOST_SAMPLES}")
+            samples_NC = file.read(dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
         what = "cannot be read as audio" if path.exists() else "does not exist"
-        raise UserError(
-            f"{path} {what} ({error}). Get this file again from where the data set came."
-        ) from error
+        raise _bad(path, f"{what} ({error})") from error
+    if not 0 < len(samples_NC) == frames:
+        raise _bad(path, f"holds {len(samples_NC)} samples, announces {frames}")
     waveform_N = torch.from_numpy(samples_NC[:, 0].copy())
     if sample_rate == "ignore" or rate == SAMPLE_RATE:
         return waveform_N
+    common = math.gcd(rate, SAMPLE_RATE)
+    taps = (rate // common) * (SAMPLE_RATE // common)
+    if taps > _MOST_TAPS or frames * SAMPLE_RATE > MOST_SAMPLES * rate:
+        raise UserError(
+            f"{path} has {frames} samples at {rate} Hz; converting them to 16 kHz would take too "
+            "much memory. Convert this file with another tool."
+        )
     from torchaudio.functional import resample
 
     return resample(waveform_N, rate, SAMPLE_RATE)
 
 
+def _bad(path: Path, problem: str) -> UserError:
+    return UserError(f"{path} {problem}. Get this file again from where the data set came.")
+
+
 def existing(folder: Path, paths: list[Path], listed_in: str) -> tuple[Path, ...]:
     """Return ``paths``; raises UserError that names the first one that is no file."""
     for path in paths:
-        if not path.is_file():
+        if not os.path.isfile(path):  # pathlib raises where a name is too long
             raise UserError(
                 f"{path} is listed in {folder / listed_in} but does not exist. Unpack the data "
                 "set again into an empty folder and name that."
@@ -78,10 +104,21 @@ def existing(folder: Path, paths: list[Path], listed_in: str) -> tuple[Path, ...
 
 
 def read_list(path: Path) -> list[str]:
-    """Return the lines of a list of files, without empty ones; UserError when there is none."""
+    """Return the lines of a list of files, without empty ones.
+
+    Raises:
+        UserError: there is no such file, it is no text in UTF-8, or longer than ``MOST_LIST``.
+    """
     if not path.is_file():
         raise UserError(f"{path} does not exist. Name the folder into which the set was unpacked.")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    with path.open("rb") as stream:
+        content = stream.read(MOST_LIST + 1)
+    if len(content) > MOST_LIST:
+        raise _bad(path, f"has more than {MOST_LIST} bytes, which is no list of recordings")
+    try:
+        lines = content.decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise _bad(path, f"is no text in UTF-8 ({error})") from error
     return [line.strip() for line in lines if line.strip()]
 
 

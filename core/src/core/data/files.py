@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.data.packing import DAMAGED, open_packed
+from core.data.packing import Damaged, open_packed
 from core.data.sources import SourceFile
 from core.errors import UserError
 
@@ -117,9 +117,9 @@ def _packed_digest(path: Path, kind: str, expected: SourceFile) -> str | None:
     """Return the digest of what a packed file unpacks to, or None when it is not whole."""
     digest = hashlib.new(kind)
     try:
-        with open_packed(path, expected.name) as stream:
+        with open_packed(path, expected.name, most=expected.payload_size) as stream:
             while block := stream.read(_CHUNK):
                 digest.update(block)
-    except DAMAGED:
+    except Damaged:
         return None
     return digest.hexdigest()

@@ -7,10 +7,8 @@ Source of the format: the MNIST page of Y. LeCun, C. Cortes and C. Burges.
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
-import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from core.data.fetch import fetch
 from core.data.images import ImageData
+from core.data.packing import Damaged, open_packed
 from core.errors import UserError
 
 _UNSIGNED_BYTE = 0x08
@@ -40,48 +39,42 @@ def load_mnist(split: Literal["train", "test"], folder: Path | None = None) -> I
     stem, count = _FILES[split]
     images_path = folder / f"{stem}-images-idx3-ubyte.gz"
     labels_path = folder / f"{stem}-labels-idx1-ubyte.gz"
-    images = read_idx(images_path, dimensions=3)
-    labels = read_idx(labels_path, dimensions=1)
-    for path, array, shape in (
-        (images_path, images, (count, 28, 28)),
-        (labels_path, labels, (count,)),
-    ):
-        if array.shape != shape:
-            raise _bad(path, f"holds an array of shape {array.shape}, expected {shape}")
+    images = read_idx(images_path, (count, 28, 28))
+    labels = read_idx(labels_path, (count,))
     if labels.max() > 9:
         raise _bad(labels_path, f"holds the label {labels.max()}, expected 0 to 9")
     return ImageData(images, labels, max_value=255)
 
 
-def read_idx(path: Path, *, dimensions: int) -> NDArray[np.uint8]:
-    """Read a gzip-compressed idx file of unsigned bytes with that many dimensions.
+def read_idx(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Read a gzip-compressed idx file of unsigned bytes that is known to have this shape.
 
     Raises:
-        UserError: no such file, truncated or damaged gzip, another magic number, or a length that
-            contradicts the header.
+        UserError: no such file, truncated or damaged gzip, another magic number, another shape, or
+            a length that contradicts it. No more is unpacked than an array of this shape takes.
     """
     try:
-        with gzip.open(path, "rb") as stream:
-            content = bytearray(stream.read())  # a bytearray gives a writable array
-    except FileNotFoundError as error:
-        raise _bad(path, "does not exist") from error
-    except EOFError as error:
-        raise _bad(path, "is truncated") from error
-    except (OSError, zlib.error) as error:  # BadGzipFile is an OSError
-        raise _bad(path, f"cannot be read as a gzip file ({error})") from error
-    header = 4 + 4 * dimensions
-    magic = bytes([0, 0, _UNSIGNED_BYTE, dimensions])
-    if content[:4] != magic:
-        raise _bad(path, f"starts with {bytes(content[:4]).hex()}, expected {magic.hex()}")
-    if len(content) < header:
-        raise _bad(path, "ends inside its header")
-    shape = struct.unpack_from(f">{dimensions}I", content, 4)
-    expected = header + math.prod(shape)
-    if len(content) != expected:
-        raise _bad(
-            path, f"holds {len(content)} bytes, its header {shape} announces {expected} bytes"
-        )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+        with open_packed(path) as stream:
+            magic = stream.read(4)
+            expected = bytes([0, 0, _UNSIGNED_BYTE, len(shape)])
+            if magic != expected:
+                raise _bad(path, f"starts with {magic.hex()}, expected {expected.hex()}")
+            header = stream.read(4 * len(shape))
+            if len(header) < 4 * len(shape):
+                raise _bad(path, "ends inside its header")
+            if (found := struct.unpack(f">{len(shape)}I", header)) != shape:
+                raise _bad(path, f"holds an array of shape {found}, expected {shape}")
+            # One more, to see the end; a bytearray gives a writable array.
+            content = bytearray(stream.read(math.prod(shape) + 1))
+    except Damaged as error:
+        raise _bad(path, f"is truncated or damaged ({error})") from error
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise _bad(path, "does not exist" if missing else f"cannot be read ({error})") from error
+    if len(content) != math.prod(shape):
+        held = "more than" if len(content) > math.prod(shape) else f"{len(content)} of"
+        raise _bad(path, f"holds {held} {math.prod(shape)} elements")
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _bad(path: Path, problem: str) -> UserError:

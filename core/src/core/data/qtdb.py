@@ -8,12 +8,14 @@ published experiment does, which leaves T = 1300.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.data.fetch import fetch
+from core.data.matlab import read_mat
+from core.data.packing import Damaged
 from core.errors import UserError
 
 CLASSES = ("P", "PQ", "QR", "RS", "ST", "TP")
@@ -53,9 +55,13 @@ def load_qtdb(split: Literal["train", "test"], folder: Path | None = None) -> Ec
         folder = fetch("qtdb")
     path = folder / f"QTDB_{split}.mat"
     count = _SIZES[split]
-    content = _read_mat(path)
-    x = _variable(path, content, "x", (count, STEPS_ON_DISK, 4))
-    y = _variable(path, content, "y", (count, STEPS_ON_DISK, len(CLASSES)))
+    if not path.is_file():
+        raise _bad(path, "does not exist")
+    shapes = {"x": (count, STEPS_ON_DISK, 4), "y": (count, STEPS_ON_DISK, len(CLASSES))}
+    try:
+        x, y = read_mat(path, shapes).values()
+    except Damaged as error:
+        raise _bad(path, str(error)) from error
     if not (x[:, -1] == [-1, 0, 0, 0]).all():
         raise _bad(path, "has no end marker in its last time step")
     x, y = x[:, :-1], y[:, :-1]
@@ -68,29 +74,6 @@ def load_qtdb(split: Literal["train", "test"], folder: Path | None = None) -> Ec
         labels=y.argmax(axis=2).astype(np.uint8),
         labelled=y.max(axis=2) > 0,
     )
-
-
-def _read_mat(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
-
-    if not path.is_file():
-        raise _bad(path, "does not exist")
-    try:
-        content: dict[str, Any] = loadmat(path, appendmat=False, variable_names=["x", "y"])
-    except Exception as error:  # scipy raises whatever a damaged file makes it stumble over
-        raise _bad(path, f"is damaged or no MATLAB 5 file ({error})") from error
-    return content
-
-
-def _variable(
-    path: Path, content: dict[str, Any], name: str, shape: tuple[int, ...]
-) -> NDArray[Any]:
-    if name not in content:
-        raise _bad(path, f"has no variable {name!r}")
-    array = np.asarray(content[name])
-    if array.shape != shape:
-        raise _bad(path, f"has {name} of shape {array.shape}, expected {shape}")
-    return array
 
 
 def _bad(path: Path, problem: str) -> UserError:

@@ -25,7 +25,9 @@ def find_source(name: str) -> DataSource:
     raise UserError(f"no data set is called {name!r}.{hint} Known: {', '.join(sorted(SOURCES))}.")
 
 
-def _mnist_file(name: str, size: int, sha256: str, md5: str, payload_sha256: str) -> SourceFile:
+def _mnist_file(
+    name: str, size: int, sha256: str, md5: str, payload_sha256: str, payload_size: int
+) -> SourceFile:
     mirrors = (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -38,6 +40,7 @@ def _mnist_file(name: str, size: int, sha256: str, md5: str, payload_sha256: str
         urls=tuple(mirror + name for mirror in mirrors),
         md5=md5,
         payload_sha256=payload_sha256,
+        payload_size=payload_size,
     )
 
 
@@ -69,6 +72,7 @@ _MNIST = DataSource(
             "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
             "f68b3c2dcbeaaa9fbdd348bbdeb94873",
             "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            47040016,
         ),
         _mnist_file(
             "train-labels-idx1-ubyte.gz",
@@ -76,6 +80,7 @@ _MNIST = DataSource(
             "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
             "d53e105ee54ea40749a09fcbcd1e9432",
             "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            60008,
         ),
         _mnist_file(
             "t10k-images-idx3-ubyte.gz",
@@ -83,6 +88,7 @@ _MNIST = DataSource(
             "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
             "9fb629c4189551a2d022fa330f9573f3",
             "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            7840016,
         ),
         _mnist_file(
             "t10k-labels-idx1-ubyte.gz",
@@ -90,6 +96,7 @@ _MNIST = DataSource(
             "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
             "ec29112dd5afa0611ce80d1b7f02629c",
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            10008,
         ),
     ),
     licence="commonly distributed under CC BY-SA 3.0",

@@ -21,6 +21,7 @@ class SourceFile:
         payload_sha256: digest of the unpacked bytes of a packed file. Packing the same bytes
             differs between tools, so a file that was packed again is still recognised by it.
         payload_md5: the same as md5; used when no ``payload_sha256`` is known.
+        payload_size: length of the unpacked bytes; more are not unpacked.
     """
 
     name: str
@@ -30,6 +31,7 @@ class SourceFile:
     md5: str | None = None
     payload_sha256: str | None = None
     payload_md5: str | None = None
+    payload_size: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

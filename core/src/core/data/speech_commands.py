@@ -24,7 +24,8 @@ def load_sc(folder: Path, split: Literal["train", "valid", "test"]) -> Utterance
     """Return the recordings of one split: the lists in their order, the rest sorted by path.
 
     Classes are the 35 words in alphabetical order. Folders without wav files and those whose
-    names start with ``_`` or ``.`` are no words.
+    names start with ``_`` or ``.`` are no words, and files whose names start with ``.`` no
+    recordings: macOS puts a hidden ``._x.wav`` beside ``x.wav`` on foreign disks.
 
     Raises:
         UserError: a list or a listed file is missing, or the folder does not hold these words.
@@ -62,13 +63,17 @@ def _relative(lines: list[str]) -> list[str]:
     return [str(PurePosixPath(line)) for line in lines]
 
 
+def _is_recording(name: str) -> bool:
+    return name.endswith(".wav") and not name.startswith(".")
+
+
 def _all_places(folder: Path) -> list[str]:
     """Return every ``word/file.wav`` below ``folder``, sorted; there must be exactly 35 words."""
     places = {}
     with os.scandir(folder) as children:  # a hundred thousand files: faster than pathlib
         for child in children:
             if child.is_dir() and not child.name.startswith(("_", ".")):
-                inside = (name for name in os.listdir(child) if name.endswith(".wav"))
+                inside = (name for name in os.listdir(child) if _is_recording(name))
                 places[child.name] = [f"{child.name}/{name}" for name in inside]
     words = {word for word, found in places.items() if found}
     for what, folders in (

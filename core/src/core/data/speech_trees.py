@@ -11,11 +11,12 @@ import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from core.data.audio import write_list
 from core.data.digests import digest
 from core.data.fetch import fetch
-from core.data.packing import DAMAGED
+from core.data.packing import SUFFIXES, open_packed
 from core.data.registry import find_source
 from core.data.speech_commands import LISTS, speaker_of
 from core.data.unpack import cached
@@ -57,7 +58,7 @@ def list_hd_subset(folder: Path) -> None:
     others = [f"{speaker:02d}" for speaker in range(12) if speaker not in (4, 5)]
     test: list[str] = []
     train: list[str] = []
-    for path in sorted((folder / "audio").glob("*.flac")):
+    for path in sorted((folder / "audio").glob("[!.]*.flac")):
         language, speaker, _, digit = (part.split("-")[1] for part in path.stem.split("_"))
         label = int(digit) + 10 * (language == "german")
         held_out = speaker not in others or label == 2 * others.index(speaker)
@@ -73,11 +74,7 @@ def list_sc_subset(folder: Path) -> None:
     Here the speaker decides: the first 32 bits of the SHA-256 of the name, modulo 20, are 0 to 2
     for validation, 3 to 6 for testing, 7 to 19 for training. No speaker is in two splits.
     """
-    places = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.glob("*/*.wav")
-        if not path.parent.name.startswith("_")
-    )
+    places = sorted(path.relative_to(folder).as_posix() for path in folder.glob("[!._]*/[!.]*.wav"))
 
     def draw(place: str) -> int:
         return int(hashlib.sha256(speaker_of(place).encode()).hexdigest()[:8], 16) % 20
@@ -93,28 +90,62 @@ _LISTS: dict[str, Callable[[Path], None]] = {
 }
 
 
+_MOST_EXTENDED = 1 << 20  # bytes of a header that stands before another one: a long name, mostly
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header is plausible: tarfile itself reads extended ones whole into memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        extended = member.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE)
+        if member.size < 0 or (extended and member.size > _MOST_EXTENDED):
+            raise tarfile.ReadError(f"a header announces {member.size} bytes")
+        return member
+
+
 def _unpack(archive: Path, target: Path, *, top: str) -> None:
     """Unpack what lies below ``top`` in a tar archive into the new folder ``target``."""
     # By hand: Python before 3.11.4 cannot filter what it extracts.
+    opened = open_packed(archive) if archive.suffix in SUFFIXES else archive.open("rb")
+    target.mkdir(parents=True, exist_ok=True)
     try:
-        with tarfile.open(archive) as files:
-            target.mkdir(parents=True, exist_ok=True)
+        # As a stream: what is unpacked is counted, and nothing is looked for far away.
+        with (
+            opened as packed,
+            tarfile.open(fileobj=packed, mode="r|", tarinfo=_Member) as files,  # type: ignore[call-overload]
+        ):
             for member in files:
-                name = member.name.removeprefix("./")
-                if member.isdir() or not name.startswith(f"{top}/" if top else ""):
-                    continue
-                place = PurePosixPath(name.removeprefix(f"{top}/") if top else name)
-                content = files.extractfile(member) if member.isfile() else None
-                if content is None or place.is_absolute() or ".." in place.parts:
-                    raise tarfile.TarError(f"{member.name} is a link or lies outside")
-                (target / place).parent.mkdir(parents=True, exist_ok=True)
-                with content, (target / place).open("xb") as stream:
-                    shutil.copyfileobj(content, stream)
-    except (tarfile.TarError, *DAMAGED) as error:
-        raise UserError(
-            f"{archive} is truncated or damaged ({error}). Move it away and get it again from "
-            "where it came."
-        ) from error
+                _extract(files, member, target, top=top)
+    except OSError as error:
+        if not isinstance(error, (FileExistsError, NotADirectoryError, IsADirectoryError)):
+            raise
+        raise _damaged(archive, f"{error.filename} twice, or as file and folder") from error
+    except Exception as error:  # tarfile raises whatever a damaged archive makes it stumble over
+        raise _damaged(archive, error) from error
+
+
+def _extract(files: tarfile.TarFile, member: tarfile.TarInfo, target: Path, *, top: str) -> None:
+    """Write one member below ``target``; TarError when it is anything but a file or a folder."""
+    name = member.name.removeprefix("./")
+    if member.isdir() or not name.startswith(f"{top}/" if top else ""):
+        return
+    place = PurePosixPath(name.removeprefix(f"{top}/") if top else name)
+    # a sparse file may be a petabyte of nothing
+    content = files.extractfile(member) if member.isfile() and not member.issparse() else None
+    if content is None or place.is_absolute() or ".." in place.parts:
+        raise tarfile.TarError(f"{member.name} is a link, is sparse or lies outside")
+    (target / place).parent.mkdir(parents=True, exist_ok=True)
+    with content, (target / place).open("xb") as stream:
+        shutil.copyfileobj(content, stream)
+
+
+def _damaged(archive: Path, problem: object) -> UserError:
+    return UserError(
+        f"{archive} is truncated or damaged ({problem}). Move it away and get it again from "
+        "where it came."
+    )
 
 
 def _sha256(path: Path) -> str:

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from core.data.packing import DAMAGED, open_packed
+from core.data.packing import Damaged, open_packed
 from core.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,8 @@ def unpacked(path: Path) -> Path:
     inside the packed file is verified on the way.
 
     Raises:
-        UserError: the file is missing, truncated or damaged, or the cache cannot be written.
+        UserError: the file is missing, truncated or damaged, it unpacks to more than
+            :mod:`core.data.packing` allows, or the cache cannot be written.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist. Name the folder that holds this file.")
@@ -87,7 +88,7 @@ def unpacked(path: Path) -> Path:
                 shutil.copyfileobj(packed, plain, _CHUNK)
                 plain.flush()
                 os.fsync(plain.fileno())
-        except DAMAGED as error:
+        except Damaged as error:
             raise UserError(
                 f"{path} is truncated or damaged ({error}). Move it away and get it again from "
                 "where it came."
