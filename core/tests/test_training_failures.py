@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from core import checkpoints
@@ -17,7 +18,7 @@ from core.training.fit import Job
 from core.training.run_folder import RunFolder
 
 from . import training_toy as toy
-from .training_toy import assert_same_run, at_step, make_job, stop, train
+from .training_toy import EPOCHS, assert_same_run, at_step, make_job, stop, train
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,89 @@ def test_refused_resume_writes_nothing(
     with pytest.raises(UserError, match=message):
         train(folder, job, resume=True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def missing(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
+def of_another_epoch(path: Path) -> None:
+    job = make_job()
+    checkpoints.save(path, job.model, {"paper": "toy", "epoch": 0})
+
+
+DAMAGES = [missing, cut, flip_a_bit, of_another_epoch]
+
+
+def worse(model: nn.Module) -> None:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.neg_()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_best_weights_of_an_earlier_epoch_are_irreplaceable(
+    damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    worse_then_stopped = make_job(wrap=lambda s: at_step(3, 1, stop)(at_step(2, 1, worse)(s)))
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, worse_then_stopped)
+    best = folder / "best.safetensors"
+    assert checkpoints.load(best).manifest["epoch"] == 1
+    damage(best)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(UserError, match=r"the best weights .* of epoch 1, are lost: .*best\.safet"):
+        train(folder, make_job(), resume=True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["best", "last"])
+@pytest.mark.parametrize("done", [2, EPOCHS])
+def test_weights_of_the_last_epoch_are_written_again(
+    damage: Callable[[Path], None],
+    name: str,
+    done: int,
+    tmp_path: Path,
+    whole: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "run"
+    if done == EPOCHS:
+        train(folder, make_job())
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            train(folder, make_job(wrap=at_step(done + 1, 1, stop)))
+    damage(folder / f"{name}.safetensors")
+    capsys.readouterr()
+    train(folder, make_job(), resume=True)
+    told = capsys.readouterr().err
+    assert told.count("warning: ") == 1
+    assert f"{name}.safetensors" in told
+    assert "Written again from resume.pt" in told
+    assert_same_run(folder, whole)
+
+
+def test_weights_of_a_run_from_before_their_digest(tmp_path: Path, whole: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, make_job(wrap=at_step(3, 1, stop)))
+    state = checkpoints.load_resume_state(folder / "resume.pt")
+    del state["progress"]["best"]
+    checkpoints.save_resume_state(folder / "resume.pt", state)
+    train(folder, make_job(), resume=True)
+    assert_same_run(folder, whole)
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from core.training.run_folder import RESUME, RunFolder, now
 from core.training.schedules import step as step_scheduler
 from core.training.seeding import random_state, restore_random_state
 from core.training.selection import Selects, best_row
+from core.training.weights import problem_of_weights, save_weights, weights_digest
 
 
 class EpochBatches(Protocol):
@@ -80,6 +82,7 @@ class _Progress:
 
     epoch: int = 0
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    best: str | None = None  # digest of the weights in best.safetensors
 
 
 def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, Any]]:
@@ -97,12 +100,15 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
             how to continue.
     """
     state = _restore(job, folder) if resume else _Progress()
+    lost = _lost_weights(job, folder, state) if resume else []
     status = "failed"
     with interruptible() as check:
         try:
             # The resume state is the truth; a kill may have left the other files behind it.
             folder.update(status="running", epochs_done=state.epoch, selects=job.selects)
             folder.write_metrics(state.history)
+            for name in lost:
+                save_weights(job, folder, name, state.history[-1])
             _run(job, folder, state, check, fresh=not resume)
             status = "finished"
         except NotFinite as error:
@@ -178,8 +184,8 @@ def _evaluate_and_save(
     _log(events, state.epoch, trained, measured)
     state.history.append(row)
     if best_row(state.history, selects=job.selects, on_ties=job.best_on_ties) is row:
-        _save_weights(job, folder, "best", row)
-    _save_weights(job, folder, "last", row)
+        state.best = save_weights(job, folder, "best", row)
+    save_weights(job, folder, "last", row)
     _save_resume(job, folder, state)
     folder.write_metrics(state.history)
     folder.update(
@@ -263,11 +269,6 @@ def _seconds_per_epoch(history: list[dict[str, Any]]) -> float | None:
     return seconds[len(seconds) // 2] if seconds else None
 
 
-def _save_weights(job: Job, folder: RunFolder, name: str, row: dict[str, Any]) -> None:
-    manifest = {**job.manifest, "epoch": row["epoch"], "metrics": row}
-    checkpoints.save(folder.path / f"{name}.safetensors", job.model, manifest)
-
-
 def _save_resume(job: Job, folder: RunFolder, state: _Progress) -> None:
     checkpoints.save_resume_state(
         folder.path / RESUME,
@@ -303,12 +304,37 @@ def _restore(job: Job, folder: RunFolder) -> _Progress:
         job.scheduler.load_state_dict(saved["scheduler"])
         restore_random_state(saved["random"])
         progress = saved["progress"]
-        return _Progress(progress["epoch"], progress["history"])
+        return _Progress(progress["epoch"], progress["history"], progress.get("best"))
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserError(
             f"{path} is not the resume state of this run ({type(error).__name__}: {error}); put "
             "back the right file, or start the run again in another folder"
         ) from error
+
+
+def _lost_weights(job: Job, folder: RunFolder, state: _Progress) -> list[str]:
+    """The weights to write again from the resume state, before anything is written.
+
+    Raises:
+        UserError: The best weights are of an earlier epoch, which is nowhere else.
+    """
+    best = best_row(state.history, selects=job.selects, on_ties=job.best_on_ties)["epoch"]
+    lost = []
+    for name, epoch, digest in (
+        ("best", best, state.best),
+        ("last", state.epoch, weights_digest(job.model.state_dict())),
+    ):
+        path = folder.path / f"{name}.safetensors"
+        problem = problem_of_weights(job.model, path, epoch, digest, redone=state.epoch + 1)
+        if problem and epoch < state.epoch:
+            raise UserError(
+                f"the best weights of this run, those of epoch {epoch}, are lost: {problem}. Put "
+                "back a copy, or start the run again in another folder"
+            )
+        if problem:
+            print(f"warning: {problem}. Written again from {RESUME}", file=sys.stderr)
+            lost.append(name)
+    return lost
 
 
 def _kept(folder: RunFolder) -> tuple[str, str]:
