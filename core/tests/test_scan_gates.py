@@ -12,8 +12,8 @@ from core.neurons import ALIF, BRF, LIF, AdLIF, BoundedLIF, CSiLIF, Neuron
 from core.scan import scan
 from core.scan.cpu import backward, function
 from core.scan.graph import Node, StepGraph
+from core.scan.kinds import graph_of
 from core.scan.rules import Builder
-from core.scan.trace import graph_of
 from core.surrogates import boxcar, exponential
 
 

@@ -25,7 +25,7 @@ from core.neurons import BRF, LIF, BalancedLIF, Neuron
 from core.scan import BACKENDS, Case, reference
 from core.scan.gpu import backend, function, kernels, module
 from core.scan.graph import Variant
-from core.scan.trace import graph_of
+from core.scan.kinds import graph_of
 
 from .scan_cases import NEURONS as FUSABLE
 from .scan_cases import drive, on_grid

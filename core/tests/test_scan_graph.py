@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
-from core.neurons import BRF, LIF, BalancedLIF, Neuron
+from core.neurons import LIF, BalancedLIF, Neuron
 from core.neurons.base import Uniform
 from core.scan import dispatch, scan
 from core.scan.graph import OPERATIONS, Unfusable
-from core.scan.trace import graph_of, trace
-from core.surrogates import Surrogate, linear
+from core.scan.trace import trace
+from core.surrogates import linear
 
 from .scan_cases import assert_same
 
@@ -199,15 +199,3 @@ def test_cases_that_are_refused_by_name(caplog: pytest.LogCaptureFixture) -> Non
         "BalancedLIF runs on the reference backend, which is slower "
         "(cpu: its step looks at the whole layer (across_layer))"
     ]
-
-
-def test_a_graph_is_traced_once_per_kind_of_neuron_and_again_when_it_changes() -> None:
-    first = graph_of(BRF(3), torch.float32, masked=False)
-    assert graph_of(BRF(300), torch.float32, masked=False) is first
-    other = BRF(3)
-    other.dt = 0.02
-    assert graph_of(other, torch.float32, masked=False) != first
-    steep = LIF(3, surrogate=Surrogate("steep", lambda x: 5.0 * torch.ones_like(x)))
-    assert graph_of(steep, torch.float32, masked=False) != graph_of(
-        LIF(3), torch.float32, masked=False
-    )

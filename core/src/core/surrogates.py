@@ -77,6 +77,9 @@ class Surrogate:
         spikes: Tensor = _Heaviside.apply(x, self)
         return spikes
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Surrogate:
+        return self  # nothing of it can change, and kernels are known by it
+
     def heaviside(self, x: Tensor) -> Tensor:
         """``Theta(x)`` alone; no gradient passes."""
         return (x >= 0 if self.at_zero else x > 0).to(x.dtype)

@@ -18,6 +18,8 @@ from core.neurons.base import Neuron
 from core.neurons.leaky import SpikeAndPotential
 from core.surrogates import atan_surrogate
 
+_ATAN = atan_surrogate(1.0)
+
 
 @dataclass(frozen=True)
 class LogNormalTau:
@@ -115,7 +117,7 @@ class PLIF(Neuron):
         self.threshold = threshold
         self.reset = reset
         self.detach_reset = detach_reset
-        self.surrogate = atan_surrogate(1.0)
+        self.surrogate = _ATAN
 
     def _register(self, name: str, value: Tensor, *, trained: bool) -> None:
         if trained:

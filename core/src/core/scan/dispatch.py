@@ -18,7 +18,7 @@ from core.scan import reference
 from core.scan.cpu import backend as cpu
 from core.scan.gpu import backend as gpu
 from core.scan.graph import StepGraph
-from core.scan.trace import graph_of
+from core.scan.kinds import graph_of
 
 logger = logging.getLogger("core.scan")
 
@@ -42,10 +42,17 @@ class Case:
     pathways: Mapping[str, Tensor] = field(default_factory=dict)
 
     @cached_property
+    def coefficients(self) -> Any:
+        """The neuron's, made once: they may be drawn at random."""
+        return self.neuron.coefficients()
+
+    @cached_property
     def graph(self) -> StepGraph:
         """The neuron's step, for a fused backend; raises :class:`core.scan.graph.Unfusable`."""
         masked = self.spike_mask_TBN is not None
-        return graph_of(self.neuron, self.current_TBN.dtype, masked=masked)
+        return graph_of(
+            self.neuron, self.current_TBN.dtype, masked=masked, coefficients=self.coefficients
+        )
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from core.neurons.base import Neuron
+from core.scan import reference
 from core.scan.graph import Unfusable
-from core.scan.trace import graph_of
+from core.scan.kinds import graph_of
 
 if TYPE_CHECKING:
     from core.scan.dispatch import Case
@@ -60,14 +61,10 @@ def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any]:
     """Run a case that :func:`refusal` lets pass. See :func:`core.scan.scan`."""
     current, neuron = case.current_TBN, case.neuron
     batch, neurons = current.shape[1:]
-    coefficients = [
-        c if c.shape == (neurons,) else c.expand(neurons) for c in neuron.coefficients()
-    ]
+    if batch == 0:  # nothing to compute, and yet part of autograd's graph
+        return reference.run(case, state)
+    coefficients = [c if c.shape == (neurons,) else c.expand(neurons) for c in case.coefficients]
     before = [s.expand(batch, neurons) for s in state]
-    if batch == 0:
-        # Nothing to run, and yet part of the graph.
-        zero = sum(c.sum() for c in coefficients)
-        return current + zero, neuron.State(*before)
     output, *after = apply(
         case.graph, current, case.recurrent_weight, case.spike_mask_TBN, coefficients, before
     )

@@ -53,7 +53,8 @@ class Node:
 
     Attributes:
         op: See :data:`OPERATIONS`.
-        args: Indices of other nodes; the name of an input; the value of a constant.
+        args: Indices of other nodes; the name of an input; the value of a constant, and as
+            text.
         boolean: Whether it is a truth value.
     """
 
@@ -142,7 +143,7 @@ class StepGraph:
         return node.op == "to_float"
 
     def _is_zero(self, index: int) -> bool:
-        return (self.nodes[index].op, self.nodes[index].args) == ("const", (0.0,))
+        return (self.nodes[index].op, self.nodes[index].args[0]) == ("const", 0.0)
 
     def needed(self, outputs: Iterable[int]) -> list[int]:
         """The nodes that ``outputs`` depend on, themselves included, in order of computation."""

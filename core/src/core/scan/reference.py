@@ -23,7 +23,7 @@ def unsupported(case: Case) -> str | None:
 
 def run(case: Case, state: Any) -> tuple[Tensor, Any]:
     """Step through time. See :func:`core.scan.scan` for arguments and result."""
-    coefficients = case.neuron.coefficients()
+    coefficients = case.coefficients
     weights = {name: weight.t() for name, weight in case.pathways.items()}
     if case.recurrent_weight is not None:
         weights = {"spike": case.recurrent_weight.t(), **weights}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +24,6 @@ class Builder:
         if op not in ("input", "const", "to_float"):
             args = tuple(self._fit(op, place, arg) for place, arg in enumerate(args))
         key = (op, *args)
-        if op == "const":
-            key += (str(args[0]),)  # 0.0 and -0.0 are equal, and not the same
         if key not in self._known:
             self._known[key] = len(self.nodes)
             self.nodes.append(Node(op, args, op in COMPARISONS + LOGIC))
@@ -32,7 +31,9 @@ class Builder:
 
     def constant(self, value: float) -> int:
         """A number."""
-        return self.add("const", float(value))
+        value = float(value)
+        # 0.0 and -0.0 are equal, and not the same; NaN is not even equal to itself.
+        return self.add("const", math.nan if math.isnan(value) else value, str(value))
 
     def _fit(self, op: str, place: int, arg: int) -> int:
         wants_truth = op in LOGIC or (op == "where" and place == 0)

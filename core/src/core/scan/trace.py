@@ -1,12 +1,16 @@
-"""A step graph from a neuron: its step runs once, and every operation is noted."""
+"""A step graph from a neuron: its step runs once, and every operation is noted.
+
+:mod:`core.scan.kinds` decides when; here is how.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.neurons.base import Neuron
@@ -14,51 +18,85 @@ from core.scan.graph import StepGraph, Unfusable
 from core.scan.rules import Builder
 
 
-def trace(neuron: Neuron, dtype: torch.dtype, *, masked: bool = False) -> StepGraph:
+class Impure(Unfusable):
+    """A step that is no function: it draws, writes or keeps something."""
+
+
+def trace(
+    neuron: Neuron,
+    dtype: torch.dtype,
+    *,
+    masked: bool = False,
+    coefficients: Any = None,
+    size: int = 2,
+) -> StepGraph:
     """The graph of one step of ``neuron``.
+
+    It has a derivative where gradients are enabled: the step sees what an eager one would see.
+
+    Args:
+        neuron: Whose step.
+        dtype: Precision of its tensors.
+        masked: With a spike mask.
+        coefficients: The neuron's, where they are known (they may be drawn at random).
+        size: Of the placeholders; no graph depends on it.
 
     Raises:
         Unfusable: The step looks across the layer, holds values that are no coefficients, decides
-            by values in Python, or uses an operation that is not element-wise.
+            by values in Python or by shapes, keeps tensors, or uses an operation that is not
+            element-wise.
     """
     if neuron.across_layer:
         raise Unfusable("its step looks at the whole layer (across_layer)")
     if neuron.State._fields[:1] != ("spike",) and neuron.spiking:
         raise Unfusable("the first field of its state is not the spike")
-    kind = type(neuron.coefficients())
+    kind = type(neuron.coefficients() if coefficients is None else coefficients)
     if not hasattr(kind, "_fields"):
         raise Unfusable("its coefficients are not a NamedTuple of tensors")
+    gradients = torch.is_grad_enabled()
+    # Anomaly detection would add its own operations to the derivative.
+    anomaly = torch.autograd.set_detect_anomaly(False)
+    try:
+        with torch.inference_mode(False), torch.set_grad_enabled(gradients), anomaly:
+            graph, tensors = _run(neuron, kind, dtype, masked, size)
+    except Unfusable:
+        raise
+    except Exception as error:  # whatever the step does with the placeholders
+        reason = [*str(error).strip().splitlines(), ""][0]
+        message = f"its step cannot be traced ({type(error).__name__}: {reason})"
+        raise Unfusable(message) from error
+    if any(tensor() is not None for tensor in tensors):
+        raise Impure("its step keeps tensors somewhere")
+    return graph
+
+
+def _run(
+    neuron: Neuron, kind: Any, dtype: torch.dtype, masked: bool, size: int
+) -> tuple[StepGraph, list[ref[Tensor]]]:
+    """The graph, and the tensors that nobody but this call should hold."""
     count, states = len(kind._fields), len(neuron.State._fields)
     names = [f"c{i}" for i in range(count)] + [f"s{i}" for i in range(states)] + ["x"]
     leaves = len(names)
     names += ["m"] * masked + [f"gs{i}" for i in range(states)] + ["go"]
-    with torch.inference_mode(False), torch.enable_grad():
-        inputs = [
-            torch.zeros(2, dtype=dtype, requires_grad=place < leaves) for place in range(len(names))
-        ]
-        recorder = _Recorder(dict(zip(names, inputs, strict=True)), dtype)
-        try:
-            with recorder:
-                state, output = neuron.step(
-                    kind(*inputs[:count]),
-                    neuron.State(*inputs[count : leaves - 1]),
-                    inputs[leaves - 1],
-                )
-                if masked:
-                    output = output * inputs[leaves]
-                    state = state._replace(spike=output)
-                forward = [*state, output]
-                backward = _derivative(forward, inputs[:leaves], inputs[leaves + masked :])
-        except Unfusable:
-            raise
-        except Exception as error:  # whatever the step does with the placeholders
-            reason = [*str(error).strip().splitlines(), ""][0]
-            message = f"its step cannot be traced ({type(error).__name__}: {reason})"
-            raise Unfusable(message) from error
+    inputs = [
+        torch.zeros(size, dtype=dtype, device="cpu", requires_grad=place < leaves)
+        for place in range(len(names))
+    ]
+    recorder = _Recorder(dict(zip(names, inputs, strict=True)), dtype)
+    coefficients = kind(*inputs[:count])
+    before = neuron.State(*inputs[count : leaves - 1])
+    with recorder:
+        with _Values():
+            state, output = neuron.step(coefficients, before, inputs[leaves - 1])
+        if masked:
+            output = output * inputs[leaves]
+            state = state._replace(spike=output)
+        forward = [*state, output]
+        backward = _derivative(forward, inputs[:leaves], inputs[leaves + masked :])
     if any(result.shape != inputs[0].shape or result.dtype != dtype for result in forward):
         raise Unfusable("its step changes shape or precision")
     zero = recorder.builder.constant(0.0)
-    return StepGraph(
+    graph = StepGraph(
         tuple(recorder.builder.nodes),
         count,
         states,
@@ -66,6 +104,7 @@ def trace(neuron: Neuron, dtype: torch.dtype, *, masked: bool = False) -> StepGr
         tuple(recorder.node(result) for result in forward),
         tuple(zero if result is None else recorder.node(result) for result in backward),
     )
+    return graph, recorder.tensors()
 
 
 def _derivative(
@@ -100,54 +139,30 @@ class _Recorder(TorchDispatchMode):
             raise Unfusable("its step reads a tensor that is not among its coefficients")
         return self._known[id(tensor)][1]
 
+    def tensors(self) -> list[ref[Tensor]]:
+        """All that occurred."""
+        return [ref(tensor) for tensor, _ in self._known.values()]
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
         arguments = [self.node(arg) if isinstance(arg, Tensor) else arg for arg in args]
+        # Before it runs: what is refused must not have drawn random numbers.
         node = self.builder.convert(str(func), arguments, args, kwargs)
+        result = func(*args, **kwargs)
         self._known[id(result)] = (result, node)
         return result
 
 
-class _Kind:
-    """A neuron as the key of a cache: equal for neurons whose step computes the same.
+class _Values(TorchFunctionMode):
+    """Lets a step read nothing of a tensor but its precision: placeholders have another shape."""
 
-    That is decided by class and plain attributes (``dt``, ``surrogate``, ...); sizes and tensors
-    do not matter, as a step reads tensors from its coefficients alone.
-    """
-
-    def __init__(self, neuron: Neuron) -> None:
-        self.neuron = neuron
-        own = {k: v for k, v in vars(neuron).items() if not k.startswith("_") and k != "size"}
-        self._key: tuple[Any, ...] = (type(neuron), tuple(sorted(own.items())))
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Kind) and self._key == other._key
-
-
-@lru_cache(maxsize=256)
-def _traced(kind: _Kind, dtype: torch.dtype, masked: bool) -> StepGraph | str:
-    try:
-        return trace(kind.neuron, dtype, masked=masked)
-    except Unfusable as error:
-        return str(error)
-
-
-def graph_of(neuron: Neuron, dtype: torch.dtype, *, masked: bool) -> StepGraph:
-    """:func:`trace`, once per kind of neuron.
-
-    Raises:
-        Unfusable: As ``trace``; also where an attribute of the neuron cannot be compared.
-    """
-    try:
-        result = _traced(_Kind(neuron), dtype, masked)
-    except TypeError as error:
-        raise Unfusable(f"an attribute of the neuron cannot be a key ({error})") from error
-    if isinstance(result, str):
-        raise Unfusable(result)
-    return result
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if not isinstance(result, Tensor | torch.dtype):
+            attribute = func.__self__ if func.__name__ == "__get__" else func
+            raise Unfusable(f"its step reads {attribute.__name__} of a tensor")
+        return result
