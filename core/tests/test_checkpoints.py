@@ -204,3 +204,23 @@ def test_weights_of_the_same_network(model: nn.Module) -> None:
     weights = {key: value + 1 for key, value in model.state_dict().items()}
     checkpoints.load_into(model, weights, "a.pt")
     assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
+
+
+def test_digest_of_weights_sees_name_type_shape_and_every_bit() -> None:
+    weights = {"a": torch.tensor([1.0, 0.0]), "b": torch.tensor(3)}
+    digest = checkpoints.weights_digest(weights)
+    assert digest == checkpoints.weights_digest(dict(reversed(weights.items())))
+    assert digest == checkpoints.weights_digest({"a": torch.tensor([1.0, 9, 0.0])[::2], **weights})
+    others: list[dict[str, torch.Tensor]] = [
+        {"c": weights["a"], "b": weights["b"]},
+        {**weights, "a": weights["a"].double()},
+        {**weights, "a": weights["a"][None]},
+        {**weights, "a": torch.tensor([1.0, -0.0])},
+        {**weights, "a": torch.tensor([1.0, 1e-45])},
+        {**weights, "c": torch.zeros(0)},
+        {"a": weights["a"]},
+        {**weights, "b": torch.tensor(3.0, dtype=torch.bfloat16)},
+    ]
+    digests = {checkpoints.weights_digest(other) for other in others}
+    assert len(digests) == len(others)
+    assert digest not in digests

@@ -11,6 +11,7 @@ import pytest
 from core import cli
 from core.data import fetch as fetch_module
 from core.errors import UserError
+from core.records import load_records
 
 from .records.conftest import make_paper, make_run
 
@@ -37,8 +38,8 @@ def test_help_is_instant_and_the_exit_code_of_wrong_usage_is_2() -> None:
     command = [sys.executable, "-X", "importtime", "-c", script]
     done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
-    for name in ("fetch", "doctor", "record", "table", "figures", "bench"):
-        assert f"\n    {name} " in done.stdout
+    for name in ("fetch", "doctor", "record", "supersede", "table", "figures", "bench"):
+        assert f"\n    {name}" in done.stdout
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert "core.errors" in imported
     assert not imported & {"torch", "numpy", "matplotlib", "yaml", "rich"}
@@ -70,6 +71,23 @@ def test_check_fails_until_written(paper: Path, capsys: pytest.CaptureFixture[st
     assert run("table", "toy", "--check") == 0
     assert "up to date" in capsys.readouterr().out
     assert run("table", "toy", "--check", "--json") == 2
+
+
+def test_what_is_superseded_says_so_until_it_was_run_again(
+    paper: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in (0, 1):
+        assert run("record", str(make_run(tmp_path / f"a{seed}", [20.0, 85.5], seed=seed))) == 0
+    assert run("supersede", "toy", "ecg_rf*", "dropout") == 2
+    assert "has an id like 'ecg_rf*'" in capsys.readouterr().err
+    assert run("supersede", "toy", "ecg_brf-seed0-*", "dropout draws other masks") == 0
+    assert "superseded ecg_brf-seed0-01234567\nrun them again" in capsys.readouterr().out
+    assert run("table", "toy") == 0
+    assert "1 of 2 runs superseded: dropout draws other masks |" in capsys.readouterr().out
+    assert [r.superseded for r in load_records(paper)] == ["dropout draws other masks", None]
+    again = make_run(tmp_path / "again", [20.0, 85.9], weights=1)
+    assert run("record", str(again)) == 0
+    assert load_records(paper)[0].superseded is None
 
 
 def test_record_displaces_only_on_request(paper: Path, tmp_path: Path) -> None:

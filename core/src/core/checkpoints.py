@@ -140,6 +140,20 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """Digest of tensors by name, type, shape and bytes, as hexadecimal.
+
+    Unlike that of a file it does not depend on what else the file says: two runs that agree to the
+    last bit agree in it.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _unpickled(path: Path, next_step: str) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; check the path")

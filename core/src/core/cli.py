@@ -57,6 +57,13 @@ def _parser() -> argparse.ArgumentParser:
         "--keep-weights", action="store_true", help="copy the best weights to checkpoints/"
     )
 
+    supersede = command("supersede", _supersede)
+    supersede.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
+    supersede.add_argument(
+        "runs", metavar="RUNS", help="ids, such as 'shd_*' for all that begin so"
+    )
+    supersede.add_argument("reason", metavar="REASON", help="what was changed in the code")
+
     table = command("table", _table)
     table.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
     output = table.add_mutually_exclusive_group()
@@ -105,6 +112,16 @@ def _record(arguments: argparse.Namespace) -> None:
     if arguments.keep_weights:
         print(f"kept {keep_weights(arguments.run_folder, paper, record)}")
     print(f"update the tables with: core table {paper.name} --write")
+
+
+def _supersede(arguments: argparse.Namespace) -> None:
+    """Mark recorded runs whose numbers a later change of the code altered."""
+    from core.records import find_paper, supersede
+
+    paper = find_paper(arguments.paper)
+    marked = supersede(paper, arguments.runs, arguments.reason)
+    print("\n".join(f"superseded {name}" for name in marked))
+    print(f"run them again, and update the tables with: core table {paper.name} --write")
 
 
 def _table(arguments: argparse.Namespace) -> None:

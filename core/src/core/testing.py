@@ -101,3 +101,20 @@ def _assert_same_bits(ours: Any, theirs: Any) -> None:
             _assert_same_bits(our, their)
     else:
         assert ours == theirs
+
+
+def assert_numbers(run: Path, expected: list[float], *, relative: float) -> None:
+    """A tiny run of one epoch gives the losses it gave when its paper's runs were recorded.
+
+    Args:
+        run: Its folder.
+        expected: Test loss before the epoch, training loss in it, test loss after it.
+        relative: Far above what rounding does in an epoch, below what other random numbers do.
+    """
+    before, after = rows(run)
+    found = [before["test_loss"], after["train_loss"], after["test_loss"]]
+    same = (abs(o - e) <= relative * e for o, e in zip(found, expected, strict=True))
+    assert all(same), (
+        f"losses are {found}, and were {expected}: recorded runs give other numbers today. If that "
+        "is meant, run them again or mark them (core supersede), and write the new losses here"
+    )

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from core import checkpoints
 from core.errors import UserError
 from core.records import load_records, record_evaluation, record_run
 
@@ -36,6 +38,8 @@ def test_a_run_becomes_a_line_and_a_curve(paper: Path, tmp_path: Path) -> None:
     assert [line[k]["epoch"] for k in ("best", "last", "max_test")] == [1, 3, 2]
     digest = hashlib.sha256((run / "best.safetensors").read_bytes()).hexdigest()
     assert line["sha256"] == digest
+    best = checkpoints.load(run / "best.safetensors")
+    assert line["weights"] == checkpoints.weights_digest(best.weights)
     curve = paper / "results" / "curves" / "ecg_brf-seed0-01234567.csv"
     head, *body = curve.read_text().splitlines()
     assert head.startswith("epoch,train_loss,train_accuracy,val_loss")
@@ -99,6 +103,32 @@ def test_a_result_is_not_displaced_silently(
     assert (paper / "results" / "runs.jsonl").read_text() == before
     record_run(other, paper, replace=True)
     assert [line["last"]["test_accuracy"] for line in lines(paper)] == [later["accuracies"][-1]]
+
+
+def test_a_rerun_that_is_equal_to_the_last_bit_is_the_same_run(paper: Path, tmp_path: Path) -> None:
+    """Its file is another one: it holds another date and commit."""
+    record_run(make_run(tmp_path / "earlier", [20.0, 80.0]), paper)
+    again = make_run(tmp_path / "again", [20.0, 80.0])
+    path = again / "best.safetensors"
+    before = path.read_bytes()
+    torch.manual_seed(0)
+    checkpoints.save(path, torch.nn.Linear(2, 2), {"epoch": 1, "commit": "elsewhere"})
+    assert path.read_bytes() != before
+    assert record_run(again, paper).fields["sha256"] == checkpoints.sha256(path)
+
+
+def test_old_lines_without_a_digest_of_tensors_are_compared_by_file(
+    paper: Path, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "earlier", [20.0, 80.0])
+    record_run(run, paper)
+    (line,) = lines(paper)
+    del line["weights"]
+    (paper / "results" / "runs.jsonl").write_text(json.dumps(line) + "\n")
+    record_run(run, paper)
+    (paper / "results" / "runs.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(UserError, match="a finished run with other weights"):
+        record_run(make_run(tmp_path / "later", [20.0, 80.0], weights=1), paper)
 
 
 def test_a_run_without_a_config_file_is_named_by_task_and_model(

@@ -130,7 +130,9 @@ def test_what_limits_a_comparison_is_flagged() -> None:
     assert row(claim(), *on_test).flags == ("selected on test",)
     assert row(claim(selection="last", value=80.0), *on_test).flags == ("spread differs",)
     old = runs(85.6, 85.9, 86.0, superseded="dropout draws other masks")
-    assert row(claim(), *old).flags == ("superseded: dropout draws other masks",)
+    assert row(claim(), *old).flags == ("3 of 3 runs superseded: dropout draws other masks",)
+    again = row(claim(), run(86.5), *old)
+    assert (again.n, again.flags) == (3, ("2 of 3 runs superseded: dropout draws other masks",))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from core.records.store import (
     record_counts,
     record_evaluation,
     record_run,
+    supersede,
 )
 from core.records.summary import summary_markdown
 from core.records.verdicts import VERDICTS, Row, table
@@ -48,6 +49,7 @@ __all__ = [
     "refresh",
     "runs_markdown",
     "summary_markdown",
+    "supersede",
     "table",
     "update_between_markers",
 ]

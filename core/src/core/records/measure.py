@@ -17,11 +17,13 @@ What is measured, at the epoch that is selected (``min_validation_loss``,
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.records.endings import ending
+from core.records.grid import counted_runs
 from core.records.runs import selected
 from core.records.store import Record
 from core.training.selection import Selects
@@ -110,9 +112,10 @@ def group(runs: Sequence[Record], quantity: Quantity, *, may_die: bool = False) 
         may_die: The published runs died, too, so that nothing is said of ours.
     """
     ended: dict[int, Record] = {}
-    for run in runs:
+    # Of two runs of a seed the later one counts, and no run that is superseded before another.
+    for run in sorted(runs, key=lambda run: run.superseded is None):
         if run.status in ("finished", "failed"):
-            ended.setdefault(int(run.fields["seed"]), run)
+            ended[int(run.fields["seed"])] = run
     over = [ended[seed] for seed in sorted(ended)]
     known = [(run, measure(run, quantity)) for run in over]
     died: list[str] = []
@@ -123,7 +126,8 @@ def group(runs: Sequence[Record], quantity: Quantity, *, may_die: bool = False) 
             died.append(f"seed {run.fields['seed']} failed at epoch {run.fields['epochs_done']}")
         elif how is not None:
             (died if how.died else notes).append(f"seed {run.fields['seed']} {how}")
-    notes += dict.fromkeys(f"superseded: {run.superseded}" for run in over if run.superseded)
+    for reason, count in Counter(run.superseded for run in over if run.superseded).items():
+        notes.append(f"{count} of {counted_runs(len(over))} superseded: {reason}")
     return Group(
         ended=over,
         values=[value for _, value in known if value is not None],

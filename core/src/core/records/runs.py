@@ -103,7 +103,7 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
     It holds all of ``run.json``, the configuration but for the folders of one machine, three rows
     of metrics (``best``: the epoch that ``selects`` says, see :func:`selected`; ``last``;
     ``max_test``: best test accuracy), the ``tests`` of the final weights where the run repeated
-    them, and the sha256 of ``best.safetensors``.
+    them, and digests of ``best.safetensors``: ``sha256`` of the file, ``weights`` of its tensors.
 
     Raises:
         UserError: a file is missing or broken, or files contradict each other.
@@ -126,7 +126,7 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
             f"{run_folder / 'run.json'}: selects is {selects!r}, expected one of "
             f"{', '.join(SELECTS)}"
         )
-    best, sha256 = _best(rows, run_folder, selects, finished=status == "finished")
+    best, digests = _best(rows, run_folder, selects, finished=status == "finished")
     return {
         "id": f"{stem}-seed{run['seed']}-{run['config_hash'][:8]}",
         "kind": "train",
@@ -139,7 +139,7 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
         "last": rows[-1],
         "max_test": _max_test(rows),
         **_tests(run),
-        "sha256": sha256,
+        **digests,
     }
 
 
@@ -186,8 +186,8 @@ def _without_folders(command: str) -> str:
 
 def _best(
     rows: Sequence[Mapping[str, Any]], run_folder: Path, selects: Selects, *, finished: bool
-) -> tuple[Mapping[str, Any] | None, str | None]:
-    """The row of the best weights and their sha256; None where a run did not get that far.
+) -> tuple[Mapping[str, Any] | None, dict[str, str | None]]:
+    """The row of the best weights and their digests; None where a run did not get that far.
 
     Of epochs that tie in validation loss, the weights say in their manifest which one was kept.
     """
@@ -196,18 +196,21 @@ def _best(
     path = run_folder / "best.safetensors"
     best = selected(rows, selects)
     if not path.is_file() and not finished:
-        return best, None
-    epoch = checkpoints.load(path).manifest["epoch"]
+        return best, {"sha256": None, "weights": None}
+    checkpoint = checkpoints.load(path)
+    epoch = checkpoint.manifest["epoch"]
+    weights = checkpoints.weights_digest(checkpoint.weights)
+    digests: dict[str, str | None] = {"sha256": checkpoints.sha256(path), "weights": weights}
     kept = next((row for row in rows if row["epoch"] == epoch), None)
     if best and kept and kept[selects] == best[selects]:
-        return kept, checkpoints.sha256(path)
+        return kept, digests
     if finished:
         raise UserError(
             f"{path} is of epoch {epoch}, but metrics.jsonl has the best {selection_name(selects)} "
             f"at epoch {best['epoch'] if best else 'none'}: they are not of the same run"
         )
     # Killed between saving new best weights and writing their row.
-    return best, checkpoints.sha256(path)
+    return best, digests
 
 
 def _max_test(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -7,6 +7,7 @@ new file over the old one: two processes may record at once and a crash leaves t
 from __future__ import annotations
 
 import csv
+import fnmatch
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -149,10 +150,42 @@ def record_counts(
     return Record(line)
 
 
+def supersede(paper_folder: Path, pattern: str, reason: str) -> list[str]:
+    """Mark recorded runs whose command gives other numbers since a change of the code.
+
+    The mark stands in every table that shows them, and goes when the run is recorded anew.
+
+    Args:
+        paper_folder: folder of the paper, ``papers/<paper>``.
+        pattern: ids of the runs, with ``*`` for any characters.
+        reason: what was changed.
+
+    Returns:
+        The ids of the marked runs.
+
+    Raises:
+        UserError: no run has such an id.
+    """
+    marked = []
+    with _locked(paper_folder):
+        lines = _read_lines(_runs_file(paper_folder))
+        for line in lines:
+            if line["kind"] == "train" and fnmatch.fnmatchcase(line["id"], pattern):
+                line["superseded"] = reason
+                marked.append(str(line["id"]))
+        if not marked:
+            raise UserError(f"no run in {_runs_file(paper_folder)} has an id like {pattern!r}")
+        _write_lines(_runs_file(paper_folder), lines)
+    return marked
+
+
 def _refuse_loss(earlier: Mapping[str, Any], line: Mapping[str, Any]) -> None:
     """Allow a line to be replaced only by the same run, as far or further on."""
     what = None
-    if earlier["status"] == "finished" and earlier["sha256"] != line["sha256"]:
+    # Two files of the same weights differ in the date and the commit that they hold, too.
+    key = "weights" if earlier.get("weights") else "sha256"
+    differs = earlier[key] != line[key] and not earlier.get("superseded")
+    if earlier["status"] == "finished" and differs:
         what = "a finished run with other weights"
     elif line["epochs_done"] < earlier["epochs_done"]:
         what = f"a run of {earlier['epochs_done']} epochs, this one has {line['epochs_done']}"
