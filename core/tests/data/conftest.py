@@ -1,5 +1,6 @@
 """A small registered data set, a loopback web server to get it from, and the real data."""
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -35,6 +36,7 @@ class Server:
     ranges: bool = True
     announce_length: bool = True
     cuts: dict[str, list[int]] = field(default_factory=dict)  # path -> bytes until each cut
+    raw: dict[str, bytes] = field(default_factory=dict)  # path -> whole answer, however wrong
     headers: dict[str, str] = field(default_factory=dict)
     range_error: int = 0  # a 206 answer starts this many bytes off
     encodings: set[str | None] = field(default_factory=set)  # Accept-Encoding headers seen
@@ -51,6 +53,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             span = self.headers.get("Range")
             state.asked.append((self.path, span))
             state.encodings.add(self.headers.get("Accept-Encoding"))
+            if self.path in state.raw:
+                self.close_connection = True
+                with contextlib.suppress(OSError):  # the client has heard enough
+                    self.wfile.write(state.raw[self.path])
+                return
             if self.path not in state.files:
                 self.send_error(404)
                 return

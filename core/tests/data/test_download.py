@@ -1,12 +1,16 @@
 """Downloading: what a server gives, what it cuts off, what it gives wrongly."""
 
 import hashlib
+import os
+import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from core.data import registry
+from core.data import download, registry
+from core.data import fetch as fetch_module
 from core.data.fetch import fetch
 from core.errors import UserError
 
@@ -192,3 +196,117 @@ def test_whole_part_of_unknown_size_needs_nothing_more(
     (toy / "plain.bin.part").write_bytes(PLAIN + b"?")  # longer than the file: set aside
     fetch("toy")
     assert contents(toy) == {**COMPLETE, "plain.bin.rejected": PLAIN + b"?"}
+
+
+def answer(*lines: str, body: bytes = b"") -> bytes:
+    return "\r\n".join(["HTTP/1.1 " + lines[0], *lines[1:], "", ""]).encode("latin-1") + body
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (answer("200 OK", "Content-Length: many"), "it announces a length of 'many'"),
+        (answer("200 OK", "Content-Length: -5"), "it announces a length of '-5'"),
+        (answer("200 OK", "Content-Length: \xb2"), "it announces a length of '\xb2'"),
+        (answer("200 OK", "Content-Length: " + "9" * 5000), "it announces a length of '999"),
+        (answer("206 OK", "Content-Range: bytes 0-4/" + "9" * 5000), "continues at another place"),
+        (answer("206 OK", "Content-Range: bytes 5-4/204800"), "continues at another place"),
+        (answer("206 OK"), "continues at another place"),
+        (answer("302 Found", "Location: file:///etc/passwd"), "it sends to file:///etc/passwd, no"),
+        (answer("302 Found", "Location: ftp://127.0.0.1/a"), "it sends to ftp://127.0.0.1/a, no"),
+        (answer("302 Found", "Location: http://[::1"), "Invalid IPv6 URL"),
+        (answer("302 Found", "Location: http://[zz]/"), "does not appear to be an IPv4 or IPv6"),
+        (answer("302 Found", "Location: http://127.0.0.1:99999/"), "Failed to parse"),
+        (answer("302 Found", "Location: http://" + "a" * 300), "Failed to parse"),
+        (answer("302 Found", "Location: \xff\xfe"), "codec can't decode"),
+        (answer("302 Found", "Location: plain.bin"), "it redirects without end"),
+        (answer("302 Found", "Location: /", body=bytes(1 << 20)), "HTTP 404"),
+        (answer("404 \x1b[31mred"), r"HTTP 404 \?\[31mred"),
+        (answer("200 OK", "Transfer-Encoding: chunked", body=b"-5\r\nhello\r\n"), "non-negative"),
+        (answer("200 OK", "Transfer-Encoding: chunked", body=b"zz\r\nhello\r\n"), "broken"),
+        (b"garbage", "Connection aborted"),
+    ],
+)
+def test_answers_that_make_no_sense(toy: Path, server: Server, raw: bytes, message: str) -> None:
+    server.raw["/a/plain.bin"] = raw
+    with pytest.raises(UserError, match=rf"/a/plain\.bin: .*{message}"):
+        fetch("toy")
+    assert set(contents(toy)) <= {"plain.bin.part"}
+    server.files["/b/plain.bin"] = PLAIN  # the next mirror serves
+    fetch("toy")
+    assert contents(toy)["plain.bin"] == PLAIN
+
+
+def test_redirects_are_followed(toy: Path, server: Server) -> None:
+    server.raw["/a/plain.bin"] = answer("301 Moved", f"Location: {server.url}/c")
+    server.raw["/c"] = answer("307 Temporary", "Location: d/pl\xc3\xa4in", body=b"elsewhere")
+    server.files["/d/pl%C3%A4in"] = PLAIN
+    server.cuts = {"/d/pl%C3%A4in": [100_000]}
+    fetch("toy")
+    assert contents(toy) == COMPLETE
+    spans = [span for path, span in server.asked if path.startswith("/d")]
+    assert spans == [None, "bytes=100000-"]
+
+
+def test_body_of_a_redirect_is_not_read(
+    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    server.raw["/a/plain.bin"] = answer("302 Found", "Location: /d", body=bytes(20 << 20))
+    server.files["/d"] = PLAIN
+    real = socket.socket.recv_into
+
+    def counted(self: socket.socket, *args: Any) -> int:
+        read.append(real(self, *args))
+        return read[-1]
+
+    monkeypatch.setattr(socket.socket, "recv_into", counted)
+    fetch("toy")
+    assert sum(read) < 2 << 20
+
+
+@pytest.mark.parametrize("announced", [False, True])
+def test_size_that_nobody_published_has_a_limit(
+    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch, announced: bool
+) -> None:
+    forget(monkeypatch, md5=True)
+    monkeypatch.setattr(download, "MOST_BYTES", len(PLAIN) - 100_000)
+    server.announce_length = announced
+    message = "it offers 204800 bytes, at most 104800" if announced else "sends more than 104800"
+    with pytest.raises(UserError, match=message):
+        fetch("toy")
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "second name", "pipe", "folder"])
+def test_part_that_is_no_plain_file(toy: Path, server: Server, tmp_path: Path, kind: str) -> None:
+    toy.mkdir(parents=True)
+    victim, part = tmp_path / "victim", toy / "plain.bin.part"
+    victim.write_bytes(b"precious")
+    if kind == "second name":
+        os.link(victim, part)
+    elif kind == "pipe":
+        os.mkfifo(part)
+    elif kind == "folder":
+        part.mkdir()
+    else:
+        part.symlink_to(victim if kind == "link" else tmp_path / "nothing")
+    with pytest.raises(UserError, match=r"plain\.bin\.part is a link or no plain file.*Move it"):
+        fetch("toy")
+    assert victim.read_bytes() == b"precious"
+    assert not (tmp_path / "nothing").exists()
+    assert server.asked == []
+
+
+def test_part_that_becomes_a_link_is_not_followed(
+    toy: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at it and the writing: the file is opened without following links."""
+    toy.mkdir(parents=True)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (toy / "plain.bin.part").symlink_to(victim)
+    for module in (download, fetch_module):
+        monkeypatch.setattr(module, "file_size", lambda part: 0)
+    with pytest.raises(UserError, match=r"plain\.bin\.part"):
+        fetch("toy")
+    assert victim.read_bytes() == b"precious"

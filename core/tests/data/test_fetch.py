@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 import pytest
 
@@ -197,18 +197,43 @@ def test_from_folder_with_a_truncated_or_missing_file(
     assert server.asked == []
 
 
+@pytest.mark.parametrize("content", [PACKED, PAYLOAD])
+def test_nothing_is_written_through_a_link(
+    toy: Path, server: Server, tmp_path: Path, content: bytes
+) -> None:
+    mine = by_hand(tmp_path / "mine", plain_bin=PLAIN, packed_gz=content)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    toy.mkdir(parents=True)
+    for name in ("plain.bin.copying", "packed.gz.copying"):
+        (toy / name).symlink_to(victim)
+    fetch("toy", source=mine)
+    assert victim.read_bytes() == b"precious"
+    assert not any(path.is_symlink() for path in toy.iterdir())
+
+
+def test_link_that_leads_nowhere_is_kept(toy: Path, server: Server, tmp_path: Path) -> None:
+    toy.mkdir(parents=True)
+    (toy / "plain.bin").symlink_to(tmp_path / "unmounted" / "plain.bin")
+    with pytest.raises(UserError, match=r"No such file.*toy/plain\.bin.*Check this path"):
+        fetch("toy")
+    assert (toy / "plain.bin").is_symlink()
+    assert server.asked == []
+
+
 def test_copy_that_fails_leaves_nothing_behind(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = by_hand(tmp_path / "mine", plain_bin=PLAIN, packed_gz=PACKED)
 
-    def fill_the_disk(source: Path, target: Path) -> NoReturn:
-        target.write_bytes(PLAIN[:100])
-        # as shutil reports it: source first
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
+    def fill_the_disk(source: BinaryIO, target: BinaryIO, length: int) -> NoReturn:
+        target.write(PLAIN[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(shutil, "copyfile", fill_the_disk)
-    with pytest.raises(UserError, match=r"No space left.*root/toy/plain\.bin.*Free some space"):
+    monkeypatch.setattr(shutil, "copyfileobj", fill_the_disk)
+    with pytest.raises(
+        UserError, match=r"put plain\.bin.*root/toy: No space left.*Free some space"
+    ):
         fetch("toy", source=mine)
     assert contents(toy) == {}
 

@@ -90,7 +90,8 @@ def fetch(
 
 def _missing(entry: DataSource, folder: Path) -> list[SourceFile]:
     """Return the files that are not there; raises UserError when one is there and wrong."""
-    missing = [file for file in entry.files if not (folder / file.name).exists()]
+    # a link that leads nowhere, to a disk that is away, is no reason to download or to replace it
+    missing = [file for file in entry.files if not os.path.lexists(folder / file.name)]
     present = [file for file in entry.files if file not in missing]
     problems = [text for file in present if (text := mismatch(folder / file.name, file))]
     if problems:

@@ -59,12 +59,14 @@ def copy_verified(source: Path, target: Path, expected: SourceFile) -> None:
             f"{problem}\nIt was not taken. Get this file again from its publisher and repeat."
         )
     scratch = Path(f"{target}.copying")
+    scratch.unlink(missing_ok=True)  # left by a kill, or a link: made anew, never written through
     try:
         if unpacked:
-            with source.open("rb") as plain, gzip.open(scratch, "wb", compresslevel=6) as packed:
+            with source.open("rb") as plain, gzip.open(scratch, "xb", compresslevel=6) as packed:
                 shutil.copyfileobj(plain, packed, _CHUNK)
         else:
-            shutil.copyfile(source, scratch)
+            with source.open("rb") as plain, scratch.open("xb") as copy:
+                shutil.copyfileobj(plain, copy, _CHUNK)
         if problem := mismatch(scratch, expected):
             raise UserError(f"{problem}\nThe copy of {source} went wrong; repeat it.")
         os.replace(scratch, target)
