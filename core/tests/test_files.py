@@ -61,6 +61,30 @@ def test_a_failing_disk(call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert names(tmp_path) == ["a.txt"]
 
 
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EACCES])
+def test_a_folder_that_cannot_be_synced_is_written_all_the_same(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, opened = os.fsync, os.open
+
+    def no_folders(file: int) -> None:
+        if os.path.isdir(file):
+            raise OSError(number, os.strerror(number))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", no_folders)
+    write_text_atomically(tmp_path / "a.txt", "one")
+
+    def unopened(path: Path, *rest: int) -> int:
+        if os.path.isdir(path):
+            raise OSError(number, os.strerror(number))
+        return opened(path, *rest)
+
+    monkeypatch.setattr(os, "open", unopened)
+    write_text_atomically(tmp_path / "b.txt", "two")
+    assert names(tmp_path) == ["a.txt", "b.txt"]
+
+
 def test_content_is_on_the_disk_before_it_has_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ variable is read when a kernel is defined), and are compiled for a GPU without b
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
 import re
 import subprocess
@@ -20,7 +21,6 @@ import torch
 from torch import Tensor
 
 import core.scan as scan_package
-from core.errors import UserError
 from core.neurons import BRF, LIF, BalancedLIF, Neuron
 from core.scan import BACKENDS, Case, reference
 from core.scan.gpu import backend, function, kernels, module
@@ -83,12 +83,6 @@ def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     monkeypatch.setattr(function, "SEGMENT", 2)
     monkeypatch.setattr(function, "BLOCK", 32)
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(module, "cache_folder", lambda: tmp_path / "kernels")
-    return tmp_path / "kernels"
 
 
 def leaves_for(
@@ -304,11 +298,11 @@ def test_the_contract_under_the_interpreter(tmp_path: Path) -> None:
 )
 def test_kernels_compile_and_round_every_operation(
     name: str, recurrent: bool, double: bool, neurons: int, direction: str,
-    cache: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     # For an NVIDIA GPU (compute capability 8.0) that need not be there. One neuron stands for a
     # batch and a sequence of one as well, which Triton makes constants.
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(cache))
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     # By name: Triton has no types and may be missing where types are checked.
     compiler = importlib.import_module("triton.compiler")
     target = importlib.import_module("triton.backends.compiler").GPUTarget("cuda", 80, 32)
@@ -383,17 +377,8 @@ def test_what_the_machine_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- generated modules --------------------------------------------------------------------------
 
 
-def test_a_module_is_written_once_and_a_damaged_one_again(cache: Path) -> None:
-    assert module.imported("VALUE = 1\n").VALUE == 1
-    (file,) = cache.glob("gpu_*.py")
-    assert file.read_text() == "VALUE = 1\n"
-    file.write_text("VALUE = 2")
-    module._imported.cache_clear()
-    assert module.imported("VALUE = 1\n").VALUE == 1
-    assert file.read_text() == "VALUE = 1\n"
-
-
-def test_a_folder_that_cannot_be_written(cache: Path) -> None:
-    cache.write_text("a file, not a folder")
-    with pytest.raises(UserError, match=r"cannot write the GPU kernel .*XDG_CACHE_HOME"):
-        module.imported("VALUE = 3\n")
+def test_a_module_is_made_once_and_python_finds_its_source() -> None:
+    found = module.imported("def one():\n    return 1\n")
+    assert found is module.imported("def one():\n    return 1\n")
+    assert found.one() == 1
+    assert inspect.getsource(found.one) == "def one():\n    return 1\n"

@@ -12,7 +12,7 @@ import torch
 
 from core.neurons import BRF
 from core.scan import scan
-from core.scan.cpu import machine, workers
+from core.scan.cpu import cache, machine, workers
 from core.scan.cpu.geometry import plan
 
 TEXT = """
@@ -25,7 +25,7 @@ define void @answer(ptr %place) {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(machine, "cache_folder", lambda: tmp_path / "kernels")
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "kernels")
     return tmp_path / "kernels"
 
 
@@ -68,9 +68,24 @@ def test_without_a_folder_to_write_kernels_still_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr(machine, "cache_folder", lambda: tmp_path / "file" / "kernels")
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "file" / "kernels")
     assert answer(3) == 3
-    assert caplog.messages[-1].endswith(", not kept")
+    assert ", not kept (" in caplog.messages[-1]
+
+
+@pytest.mark.parametrize("image", [b"", b"no object file", "another function"])
+def test_a_whole_file_that_cannot_be_loaded_is_compiled_again(
+    folder: Path, image: bytes | str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer(8)
+    (file,) = folder.iterdir()
+    whole = file.read_bytes()
+    if isinstance(image, str):
+        image = machine.compiler().compile(TEXT.replace("answer", "question").replace("VALUE", "8"))
+    assert cache.keep(file.name, image) is None
+    assert answer(8) == 8
+    assert "compiled" in caplog.messages[-1]
+    assert file.read_bytes() == whole
 
 
 COUNT = """

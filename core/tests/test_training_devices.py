@@ -31,7 +31,7 @@ def test_cpu() -> None:
     assert device == torch.device("cpu")
     assert torch.get_num_threads() == 1
     assert device_name(device)
-    assert 10 < peak_memory_mb(device) < 1e6
+    assert 10 < (peak_memory_mb(device) or 0) < 1e6
 
 
 def test_denormal_numbers_are_flushed() -> None:

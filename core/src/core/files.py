@@ -2,10 +2,45 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+from core.errors import UserError
+
+_CANNOT_SYNC = {
+    *(errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EISDIR),
+    *(errno.EACCES, errno.EPERM),
+}
+
+
+def user_cache() -> Path:
+    """``snn`` in the user's cache folder.
+
+    Raises:
+        UserError: The user has no home folder.
+    """
+    import platformdirs
+
+    try:
+        return platformdirs.user_cache_path("snn").absolute()
+    except RuntimeError as error:
+        raise UserError(
+            f"this user has no home folder ({error}); set XDG_CACHE_HOME to a folder for what is "
+            "downloaded and compiled"
+        ) from error
+
+
+def sync(descriptor: int) -> None:
+    """Force a file or folder to the disk, where its file system can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Shared folders of virtual machines, SMB, FUSE; a broken disk says something else.
+        if error.errno not in _CANNOT_SYNC:
+            raise
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -26,14 +61,17 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         with open(neighbour, "wb") as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         os.replace(neighbour, path)
     except BaseException:
         neighbour.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        folder = os.open(path.parent, os.O_RDONLY)
+    except OSError:  # a system without folders that can be opened, or one that we may not list
+        return
+    try:
+        sync(folder)
     finally:
         os.close(folder)
 

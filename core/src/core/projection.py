@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from core.buffers import empty
-from core.scan.cpu import sparse
+from core.scan.cpu.backend import missing
 
 #: Share of values other than zero up to which adding rows is faster than a dense product.
 SPARSE = 0.12
@@ -48,6 +48,8 @@ class _Linear(torch.autograd.Function):
         result = empty((steps * batch, len(weight)), x.dtype)
         ctx.sparse = mostly_zero(x, weight)
         if ctx.sparse:
+            from core.scan.cpu import sparse
+
             x = x.contiguous()
             sparse.product(x, weight, bias, result)
         elif bias is None:
@@ -71,6 +73,8 @@ class _Linear(torch.autograd.Function):
             x_gradient = x_gradient.view(steps, batch, x.shape[1])
         weight_gradient = None
         if wants_weight and ctx.sparse:
+            from core.scan.cpu import sparse
+
             weight_gradient = sparse.weight_gradient(x, gradient.contiguous())
         elif wants_weight:
             weight_gradient = gradient.t() @ x
@@ -86,7 +90,9 @@ def mostly_zero(x_MI: Tensor, weight_NI: Tensor) -> bool:
     rows, inputs = x_MI.shape
     if x_MI.dtype not in (torch.float32, torch.float64) or x_MI.dtype != weight_NI.dtype:
         return False
-    if len(weight_NI) < FEW_OUTPUTS or rows * inputs * len(weight_NI) < FEW_PRODUCTS:
+    if missing() is not None or len(weight_NI) < FEW_OUTPUTS:
+        return False
+    if rows * inputs * len(weight_NI) < FEW_PRODUCTS:
         return False
     sample = x_MI[:: max(1, rows // SAMPLE)]
     return int(sample.count_nonzero()) < SPARSE * sample.numel()

@@ -19,6 +19,7 @@ from core.data.download import DownloadFailed, download, file_size
 from core.data.files import copy_verified, mismatch, os_errors_explained, set_aside
 from core.data.registry import DataSource, SourceFile, find_source
 from core.errors import UserError
+from core.files import user_cache
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +31,7 @@ def data_root() -> Path:
     """
     if chosen := os.environ.get("SNN_DATA"):
         return Path(chosen).expanduser()
-    import platformdirs
-
-    return platformdirs.user_cache_path("snn")
+    return user_cache()
 
 
 def is_present(name: str) -> bool:

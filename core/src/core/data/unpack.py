@@ -16,21 +16,15 @@ from pathlib import Path
 
 from core.data.packing import Damaged, open_packed
 from core.errors import UserError
+from core.files import sync, user_cache
 
 logger = logging.getLogger(__name__)
 
 _CHUNK = 1 << 20
 
 
-def cache_root() -> Path:
-    """Return the folder for what can be made again: ``snn`` in the user's cache folder."""
-    import platformdirs
-
-    return platformdirs.user_cache_path("snn")
-
-
 def cached(name: str, make: Callable[[Path], object]) -> Path:
-    """Return ``cache_root() / name``, made by ``make(path)`` when it is not there yet.
+    """Return ``user_cache() / name``, made by ``make(path)`` when it is not there yet.
 
     Args:
         name: path inside the cache; it must tell apart everything that ``make`` depends on.
@@ -41,7 +35,7 @@ def cached(name: str, make: Callable[[Path], object]) -> Path:
     """
     from filelock import FileLock
 
-    target = cache_root() / name
+    target = user_cache() / name
     if target.exists():
         return target
     scratch = target.with_name(f".{target.name}.making")
@@ -87,7 +81,7 @@ def unpacked(path: Path) -> Path:
             with open_packed(path) as packed, scratch.open("xb") as plain:
                 shutil.copyfileobj(packed, plain, _CHUNK)
                 plain.flush()
-                os.fsync(plain.fileno())
+                sync(plain.fileno())
         except Damaged as error:
             raise UserError(
                 f"{path} is truncated or damaged ({error}). Move it away and get it again from "

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from core.scan.cpu.dropout import drop
+from core.scan.cpu.backend import missing
 
 
 class Dropout(nn.Module):
@@ -33,7 +33,8 @@ class Dropout(nn.Module):
         """``x`` with zeros while training, ``x`` itself otherwise."""
         if not self.training or self.p == 0.0:
             return x
-        if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
+        kernels = x.device.type == "cpu" and missing() is None
+        if not kernels or x.dtype not in (torch.float32, torch.float64):
             return nn.functional.dropout(x, self.p)
         result: Tensor = _Dropout.apply(x, self.p)
         return result
@@ -46,10 +47,14 @@ class Dropout(nn.Module):
 class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, p: float) -> Tensor:
+        from core.scan.cpu.dropout import drop
+
         ctx.p, ctx.seed = p, int(torch.empty((), dtype=torch.int64).random_(-(1 << 63), None))
         return drop(x.contiguous(), p, ctx.seed)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        from core.scan.cpu.dropout import drop
+
         return drop(gradient.contiguous(), ctx.p, ctx.seed), None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import resource
 import sys
 
 import torch
@@ -63,9 +62,16 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-def peak_memory_mb(device: torch.device) -> float:
-    """Largest memory this process has held so far, in MiB: GPU memory on a GPU, else resident."""
+def peak_memory_mb(device: torch.device) -> float | None:
+    """Largest memory this process has held so far, in MiB: GPU memory on a GPU, else resident.
+
+    None where the system does not tell.
+    """
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

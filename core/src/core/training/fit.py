@@ -191,7 +191,7 @@ def _evaluate_and_save(
     folder.update(
         epochs_done=state.epoch,
         seconds_per_epoch=_seconds_per_epoch(state.history),
-        peak_memory_mb=round(peak_memory_mb(job.device), 1),
+        peak_memory_mb=peak_memory_mb(job.device),
     )
     progress.line(_line(row, job.epochs))
 

@@ -14,9 +14,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -127,19 +125,20 @@ def _refuse_occupied(path: Path) -> None:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Refuses a second process; the system frees the lock of a process that was killed."""
-    with _explained(f"cannot write the run folder {path}", "make it writable, or use a copy"):
-        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path / _LOCK, timeout=0, fallback_to_soft=False)
+    with _explained(f"cannot lock the run folder {path}", "make it writable, or use a copy"):
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise UserError(
+                f"another process is running in {path}; wait for it, or stop it"
+            ) from error
     try:
-        with _explained(f"cannot lock the run folder {path}", "put it on another file system"):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UserError(
-                    f"another process is running in {path}; wait for it, or stop it"
-                ) from error
         yield
     finally:
-        os.close(lock)
+        lock.release()
 
 
 @contextmanager

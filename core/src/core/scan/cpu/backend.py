@@ -6,28 +6,51 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from core.once import once
 from core.scan import fused
-from core.scan.cpu.function import Scan
-from core.scan.cpu.machine import cache_folder, this_machine
 
 if TYPE_CHECKING:
     from core.scan.dispatch import Case
 
 
+@once
+def missing() -> str | None:
+    """Why this machine can make no kernels, or None.
+
+    What imports :mod:`llvmlite` is imported where this was asked: without it, or where LLVM does
+    not know the processor, everything else works.
+    """
+    try:
+        from core.scan.cpu import machine
+
+        machine.compiler()
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"LLVM makes no kernels here ({type(error).__name__}: {error})"
+    return None
+
+
 def here() -> str:
     """What this machine offers it."""
-    machine = this_machine()
+    if (reason := missing()) is not None:
+        return reason
+    from core.scan.cpu import cache
+    from core.scan.cpu.machine import this_machine
+
+    machine, refused = this_machine(), cache.refusal()
     multiply = ", multiplies and adds in one instruction" if machine.fma else ""
-    return f"{8 * machine.vector_bytes}-bit vectors{multiply}; kernels are kept in {cache_folder()}"
+    kept = f"kept in {cache.folder()}" if refused is None else f"compiled at each start: {refused}"
+    return f"{8 * machine.vector_bytes}-bit vectors{multiply}; kernels are {kept}"
 
 
 def unsupported(case: Case) -> str | None:
     """Why this backend cannot take the case."""
-    return fused.refusal(case)
+    return missing() or fused.refusal(case)
 
 
 def run(case: Case, state: Any) -> tuple[Tensor, Any]:
     """Run the sequence in one kernel. See :func:`core.scan.scan`."""
+    from core.scan.cpu.function import Scan
+
     name = type(case.neuron).__name__
     return fused.run(
         case,

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import itertools
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
-import platformdirs
 
-from core.files import write_atomically
 from core.once import LOCK, once
+from core.scan.cpu import cache
 
 logger = logging.getLogger("core.scan")
 Function = Callable[[Any], None]
@@ -43,14 +43,21 @@ class Machine:
     x86: bool
 
 
+def _triple() -> str:
+    return str(llvm.get_process_triple())
+
+
 @once
 def this_machine() -> Machine:
     """The processor we run on."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    features = llvm.get_host_cpu_features()
+    try:
+        features = llvm.get_host_cpu_features()
+    except RuntimeError:  # a processor that LLVM does not know: what all of its kind can do
+        features = llvm.FeatureMap()
     wide = features.get("avx512f", False) and features.get("avx512vl", False)
-    x86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
+    x86 = _triple().startswith(("x86_64", "i686"))
     if wide:
         # Our vectors are explicit; by default LLVM splits them on processors whose clock once
         # suffered from wide ones.
@@ -65,11 +72,6 @@ def this_machine() -> Machine:
     )
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept."""
-    return platformdirs.user_cache_path("snn") / "kernels"
-
-
 class _Compiler:
     """LLVM's just-in-time compiler, one per process."""
 
@@ -80,6 +82,7 @@ class _Compiler:
             cpu=machine.name, features=machine.features, opt=3, reloc="default", jit=True
         )
         self.jit = llvm.create_lljit_compiler(self.target)
+        self.numbers = itertools.count()
         self.kept: list[Any] = []  # a tracker frees its code when it is collected
 
     def compile(self, text: str) -> bytes:
@@ -96,7 +99,7 @@ class _Compiler:
 
     def load(self, name: str, image: bytes) -> Function:
         """The function ``name`` of an object file."""
-        library = f"{name}_{len(self.kept)}"
+        library = f"{name}_{next(self.numbers)}"
         tracker = llvm.JITLibraryBuilder().add_object_img(image).export_symbol(name)
         loaded = tracker.add_current_process().link(self.jit, library)
         self.kept.append(loaded)
@@ -104,7 +107,8 @@ class _Compiler:
 
 
 @once
-def _compiler() -> _Compiler:
+def compiler() -> _Compiler:
+    """The compiler of this process; raises RuntimeError where LLVM knows no such machine."""
     return _Compiler()
 
 
@@ -115,41 +119,26 @@ def function(name: str, text: str, what: str) -> Function:
     information when it loaded.
     """
     machine = this_machine()
-    key = "\n".join((llvmlite.__version__, machine.name, machine.features, text))
-    path = cache_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.o"
+    key = "\n".join((llvmlite.__version__, _triple(), machine.name, machine.features, text))
+    file = f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.o"
     started = time.perf_counter()
     with LOCK:
-        image = _read(path)
-        known = image is not None
-        if image is None:
-            image = _compiler().compile(text)
-        loaded = _compiler().load(name, image)
-    taken = time.perf_counter() - started
-    if known:
-        logger.info("%s: loaded from the cache in %.2f s", what, taken)
-    else:
-        kept = _keep(path, image)
-        logger.warning("%s: compiled in %.2f s%s", what, taken, "" if kept else ", not kept")
+        if (image := cache.read(file)) is not None:
+            # What cannot be loaded although it is what was kept is made anew.
+            with suppress(RuntimeError):
+                loaded = compiler().load(name, image)
+                logger.info("%s: loaded from the cache in %.2f s", what, _since(started))
+                return loaded
+        image = compiler().compile(text)
+        loaded = compiler().load(name, image)
+    taken, refused = _since(started), cache.keep(file, image)
+    not_kept = f", not kept ({refused})" if refused else ""
+    logger.warning("%s: compiled in %.2f s%s", what, taken, not_kept)
     return loaded
 
 
-def _read(path: Path) -> bytes | None:
-    """The file's content behind its digest; None when there is none or it is damaged."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    digest, image = data[:32], data[32:]
-    return image if hashlib.sha256(image).digest() == digest else None
-
-
-def _keep(path: Path, image: bytes) -> bool:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write(hashlib.sha256(image).digest() + image))
-    except OSError:
-        return False  # a full or read-only disk costs the next run some seconds, no more
-    return True
+def _since(started: float) -> float:
+    return time.perf_counter() - started
 
 
 @once
@@ -163,8 +152,8 @@ define void @read_control(ptr %place) {
   ret void
 }
 """
-    image = _compiler().compile(text)
-    return _compiler().load("read_control", image)
+    image = compiler().compile(text)
+    return compiler().load("read_control", image)
 
 
 def denormals() -> int:
