@@ -17,7 +17,7 @@ from core.errors import UserError
 from core.testing import contents
 from core.training.fit import Job, fit
 from core.training.run_folder import RunFolder
-from core.training.stored import reopen, stored_settings
+from core.training.stored import reopen, stored_settings, stored_threads
 
 from .training_toy import at_step, facts, make_job, stop
 
@@ -111,7 +111,10 @@ def test_a_run_that_is_to_be_longer(tmp_path: Path) -> None:
 
 # --- what is opened -------------------------------------------------------------------------------
 
-CODE: dict[str, Any] = {"commit": "a", "versions": {"torch": "1"}}
+CODE: dict[str, Any] = {
+    **{"commit": "a", "versions": {"torch": "1"}},
+    **{"device": "cpu", "device_name": "a CPU", "backend": "cpu"},
+}
 
 
 def job(**manifest: Any) -> Job:
@@ -137,14 +140,36 @@ def test_other_data(stopped: Path) -> None:
     assert contents(stopped) == before
 
 
-def test_other_code_is_said_and_recorded(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for commit in ("a", "b", "b", "c"):
-        with reopen(stopped, job(commit=commit)):
+@pytest.mark.parametrize("key", ["commit", "device", "device_name", "backend"])
+def test_what_bits_depend_on_is_said_and_recorded(
+    key: str, stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value in (CODE[key], "b", "b", "c"):
+        with reopen(stopped, job(**{key: value})):
             pass
-    assert [(step["after_epoch"], step["commit"]) for step in facts(stopped)["resumed"]] == [
+    assert [(step["after_epoch"], step[key]) for step in facts(stopped)["resumed"]] == [
         *((1, "b"), (1, "c"))
     ]
-    assert len(re.findall("warning: .* other code or versions", capsys.readouterr().err)) == 2
+    warnings = re.findall("warning: .* other code, versions or mach", capsys.readouterr().err)
+    assert len(warnings) == 2
+
+
+def test_a_step_from_before_it_named_the_machine(
+    stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RunFolder.reopen(stopped) as folder:
+        step = {"after_epoch": 0, "commit": "a", "versions": CODE["versions"]}
+        folder.update(resumed=[step])
+    with reopen(stopped, job()):
+        assert capsys.readouterr().err == ""
+
+
+def test_threads_are_kept(tmp_path: Path) -> None:
+    folder = write(tmp_path, threads=3)
+    assert [stored_threads(folder, asked) for asked in (0, 3)] == [3, 3]
+    with pytest.raises(UserError, match=r"^--resume continues .* number of threads, which is 3;"):
+        stored_threads(folder, 2)
+    assert stored_threads(write(tmp_path / "older"), 2) == 2
 
 
 def test_resume_state_of_another_run(stopped: Path) -> None:

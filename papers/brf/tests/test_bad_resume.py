@@ -81,6 +81,30 @@ def test_output_folder_of_a_run(finished: Path, capsys: Capture) -> None:
     assert contents(finished) == before
 
 
+def test_a_run_keeps_its_number_of_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Batch norm and sums of PyTorch add in another order with another number."""
+    options = [*TINY_SMNIST, "--epochs", 2, "--threads", 3]
+    folder, used = tmp_path / "run", []
+    with monkeypatch.context() as patch:
+        interrupt(patch, step=2)
+        assert call("train_smnist", *options, "--out", folder) == 130
+    assert facts(folder)["threads"] == 3
+    edit = (folder / "config.yaml").read_text().replace("threads: 3", "threads: 0")
+    (folder / "config.yaml").write_text(edit)  # as of a machine whose choice was 3
+    before = contents(folder)
+    told = refusal(capsys, "train_smnist", "--resume", folder, "--threads", 2)
+    assert "its results depend on its number of threads, which is 3; leave --threads out" in told
+    assert contents(folder) == before
+    monkeypatch.setattr(RunProgress, "step", lambda *_: used.append(torch.get_num_threads()))
+    capsys.readouterr()
+    assert call("train_smnist", "--resume", folder) == 0
+    assert set(used) == {3}
+    assert ", 3 threads, " in capsys.readouterr().out
+    assert checkpoints.load(folder / "last.safetensors").manifest["threads"] == 3
+
+
 # --- resuming -------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from core import checkpoints
 from core.config import load_yaml
@@ -91,6 +92,22 @@ def test_interrupted_while_continued(
     assert (facts(folder)["status"], facts(folder)["epochs_done"]) == ("interrupted", 2)
     assert call("--resume", folder, "--data_folder", tiny_shd) == 0
     assert_same_run(folder, whole)
+
+
+def test_more_epochs_in_as_many_threads(
+    tiny_shd: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = (*TINY, "--threads", 2, "--data_folder", tiny_shd, "--nb_epochs", 1)
+    assert call(*options, "--out", tmp_path / "run") == 0
+    loaded = ("--use_pretrained_model", 1, "--load_exp_folder", tmp_path / "run")
+    again = (*loaded, "--data_folder", tiny_shd, "--start_epoch", 1, "--nb_epochs", 1)
+    told = refusal(capsys, *again, "--threads", 1)
+    assert "--use_pretrained_model continues a run as it was" in told
+    assert "number of threads, which is 2" in told
+    used: list[int] = []
+    monkeypatch.setattr(RunProgress, "step", lambda *_: used.append(torch.get_num_threads()))
+    assert call(*again) == 0
+    assert set(used) == {2}
 
 
 # --- stopped runs ---------------------------------------------------------------------------------

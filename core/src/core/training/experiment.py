@@ -123,15 +123,16 @@ def refuse_changes(
         )
 
 
-def headline(folder: RunFolder, *, samples: str, resumed: bool) -> str:
+def headline(job: Job, folder: RunFolder, *, samples: str, resumed: bool) -> str:
     """What runs, on what, with what, and where to: the two lines on top of a run.
 
     Args:
+        job: The run, as it goes on here.
         folder: Of the run.
         samples: Such as ``100 training / 20 test samples``.
         resumed: The run goes on after it was stopped.
     """
-    facts = folder.facts
+    facts = {**folder.facts, **job.manifest}
     after = f", resumed after epoch {facts['epochs_done']}" if resumed else ""
     return (
         f"{facts['model']} on {facts['data']['name']} ({facts['task']}): "

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     ConfigT = TypeVar("ConfigT", bound=DataclassInstance)
 
 
+_BITS = ("commit", "versions", "device", "device_name", "backend")
+"""What the last bits depend on beside the settings, and may change where a run goes on."""
+
+
 def stored_settings(
     config_class: type[ConfigT], path: Path, *, epochs: str, may_be_longer: bool = False
 ) -> ConfigT:
@@ -69,12 +73,37 @@ def stored_settings(
     return config
 
 
+def stored_threads(path: Path, asked: int, *, flag: str = "--resume") -> int:
+    """Number of processor threads of the run in ``path``, which it keeps wherever it goes on.
+
+    Scans give the same bits with any number; PyTorch's batch norm, sums and dense products do not:
+    they add in another order.
+
+    Args:
+        path: Folder of the run.
+        asked: For how many the settings ask now; 0 for those of the run.
+        flag: What goes on with the run, for the message.
+
+    Raises:
+        UserError: Another number is asked for.
+    """
+    threads = read_facts(path).get("threads")
+    if type(threads) is not int or threads < 1:
+        return asked
+    if asked not in (0, threads):
+        raise UserError(
+            f"{flag} continues a run as it was, and its results depend on its number of threads, "
+            f"which is {threads}; leave --threads out, or start a new run"
+        )
+    return threads
+
+
 @contextmanager
 def reopen(path: Path, job: Job) -> Iterator[RunFolder]:
     """:meth:`RunFolder.reopen` for ``job``, which has to be on the data that the run was on.
 
-    Where other code or other versions go on with a run, bits may differ from then on: that is said,
-    and ``resumed`` in ``run.json`` keeps from which epoch on.
+    Where other code, other versions or another machine go on with a run, bits may differ from then
+    on: that is said, and ``resumed`` in ``run.json`` keeps from which epoch on.
 
     Raises:
         UserError: The data are others; nothing was written.
@@ -86,12 +115,12 @@ def reopen(path: Path, job: Job) -> Iterator[RunFolder]:
                 "name the same with --data_folder"
             )
         steps = folder.facts.get("resumed", [])
-        earlier = steps[-1] if steps else folder.facts
-        now = {key: job.manifest[key] for key in ("commit", "versions")}
+        earlier = {**folder.facts, **(steps[-1] if steps else {})}
+        now = {key: job.manifest[key] for key in _BITS}
         if any(earlier.get(key) != value for key, value in now.items()):
             print(
-                f"warning: the run in {path} was made with other code or versions (run.json); from "
-                "here on its results may differ in the last bits",
+                f"warning: the run in {path} was made with other code, versions or machine "
+                "(run.json); from here on its results may differ in the last bits",
                 file=sys.stderr,
             )
             epoch = folder.facts.get("epochs_done")

@@ -73,7 +73,7 @@ class Config:
     device: str = field(default="auto", metadata={"hash": False})
     """auto, cpu, cuda or cuda:N."""
     threads: int = field(default=0, metadata={"hash": False})
-    """Processor threads; 0 for PyTorch's choice."""
+    """Processor threads, 0 for PyTorch's choice; bits depend on them, so a run keeps its number."""
     backend: str = field(default="auto", metadata={"hash": False})
     """How neurons run over time, see `core doctor`."""
 

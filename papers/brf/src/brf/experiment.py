@@ -31,7 +31,7 @@ from core.training.loop import Objective, TrainStep, backpropagation_step
 from core.training.run_folder import RunFolder
 from core.training.schedules import linear_decay
 from core.training.seeding import seed_everything
-from core.training.stored import reopen, stored_settings
+from core.training.stored import reopen, stored_settings, stored_threads
 
 
 def run(config: Config, base: Path) -> list[dict[str, Any]]:
@@ -46,15 +46,17 @@ def run(config: Config, base: Path) -> list[dict[str, Any]]:
         RunFailed: The run failed; what was finished is kept.
         KeyboardInterrupt: The run was stopped; see :func:`core.training.fit.fit`.
     """
+    threads = config.threads
     if config.resume is not None:
         stored = stored_settings(type(config), config.resume, epochs="epochs")
         refuse_changes(stored, config, [*result_keys(config), "out"])
-    device = choose_device(config.device, config.threads)
+        threads = stored_threads(config.resume, config.threads)
+    device = choose_device(config.device, threads)
     task = load_task(config)
     seed_everything(config.seed)
     job = make_job(config, task, device)
     with _run_folder(config, task, job, base) as folder:
-        print(headline(folder, samples=_samples(task), resumed=config.resume is not None))
+        print(headline(job, folder, samples=_samples(task), resumed=config.resume is not None))
         history = fit(job, folder, resume=config.resume is not None)
         print(report(job, folder, history))
     return history

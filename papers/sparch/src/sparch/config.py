@@ -109,7 +109,7 @@ class Config:
     device: str = field(default="auto", metadata=_PLACE)
     """auto, cpu, cuda or cuda:N."""
     threads: int = field(default=0, metadata=_PLACE)
-    """Processor threads; 0 for PyTorch's choice."""
+    """Processor threads, 0 for PyTorch's choice; bits depend on them, so a run keeps its number."""
     backend: str = field(default="auto", metadata=_PLACE)
     """How spiking neurons run over time, see `core doctor`."""
 

@@ -30,7 +30,7 @@ from core.training.loop import Objective, backpropagation_step
 from core.training.run_folder import RESUME, RunFolder
 from core.training.schedules import plateau_of_accuracy
 from core.training.seeding import seed_everything
-from core.training.stored import reopen, stored_settings
+from core.training.stored import reopen, stored_settings, stored_threads
 from sparch.config import PAPER, Config, default_folder
 from sparch.models import ANN, SNN, build, count_parameters
 from sparch.objectives import RatePenalty, make_objective
@@ -65,7 +65,10 @@ def run(config: Config, base: Path | None) -> None:
 
 
 def _train(config: Config, base: Path | None) -> None:
-    earlier = config.resume or config.load_exp_folder
+    earlier, threads = config.resume or config.load_exp_folder, config.threads
+    if earlier is not None:
+        flag = "--resume" if config.resume else "--use_pretrained_model"
+        threads = stored_threads(earlier, config.threads, flag=flag)
     if config.resume is not None:
         stored = _stored(config.resume)
         refuse_changes(stored, config, [*result_keys(config), "out"])
@@ -75,12 +78,12 @@ def _train(config: Config, base: Path | None) -> None:
     settings = replace(
         config, use_pretrained_model=False, load_exp_folder=None, start_epoch=0, resume=None
     )
-    device = choose_device(config.device, config.threads)
+    device = choose_device(config.device, threads)
     task = load_task(config)
     seed_everything(config.seed)
     job = make_job(settings, task, device)
     with _run_folder(settings, job, base, earlier) as folder, _told(folder.path, config):
-        print(headline(folder, samples=_samples(task), resumed=earlier is not None))
+        print(headline(job, folder, samples=_samples(task), resumed=earlier is not None))
         if config.log_tofile:
             print(f"{to_yaml(settings)}{job.model}")
         history = fit(job, folder, resume=earlier is not None)
