@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -190,6 +191,21 @@ def test_papers_are_those_of_the_checkout_where_no_other_are(
     monkeypatch.chdir(tmp_path)
     assert run("table", "brf", "--json") == 0
     assert json.loads(capsys.readouterr().out)[0]["source"] == "Table 1"
+
+
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_a_terminal_that_is_not_utf_8(option: tuple[str, ...]) -> None:
+    code = f"from core.cli import main; main({['table', 'brf', *option]})"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        cwd=Path(__file__).parent,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    plus_minus = b"85.5 \\xb1 0.7"
+    assert json.loads(done.stdout) if option else plus_minus in done.stdout
 
 
 def test_a_closed_pipe_is_no_error() -> None:

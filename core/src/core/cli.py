@@ -152,7 +152,7 @@ def _table(arguments: argparse.Namespace) -> None:
     orders = order_table(load_orders(paper / "claims.yaml"), records)
     if arguments.json:
         lines = [row.as_dict() for row in rows] + [order.as_dict() for order in orders]
-        print(json.dumps(lines, indent=1, ensure_ascii=False))
+        print(json.dumps(lines, indent=1))
     else:
         print(markdown(rows, orders))
 

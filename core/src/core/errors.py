@@ -58,6 +58,9 @@ def run_main(main: Callable[[], object]) -> None:
     a script ever calls ``sys.exit``. Notices of the scan (a kernel that is compiled or loaded, a
     slower backend) appear on the standard error output.
     """
+    if hasattr(sys.stdout, "reconfigure"):
+        # A terminal that is not UTF-8 has no plus-minus, and a path may be no text at all.
+        sys.stdout.reconfigure(errors="backslashreplace")
     notices = logging.getLogger("core.scan")
     if not notices.handlers:
         notices.addHandler(_Notices())
