@@ -86,7 +86,7 @@ def test_tolerances_follow_the_rule() -> None:
 
 
 def test_an_independent_paper_counted_one_of_the_networks() -> None:
-    """Table 1 of the BRF paper, whose authors had the code: an exact number, found by nobody here."""
+    """Table 1 of the BRF paper: a number that nobody of this project had a hand in."""
     claim = BY_ID["brf-shd-radlif-parameters"]
     assert count_networks([claim]) == {claim.id: 3893288}
     assert (claim.kind, claim.value, claim.tolerance) == ("exact", 3893288, 0)
