@@ -70,7 +70,12 @@ def test_without_a_folder_to_write_kernels_still_run(
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr(cache, "folder", lambda: tmp_path / "file" / "kernels")
     assert answer(3) == 3
-    assert ", not kept (" in caplog.messages[-1]
+    assert answer(4) == 4
+    compiled, reason, again = caplog.messages
+    assert compiled.endswith(", not kept")
+    assert again.endswith(", not kept")
+    assert reason.startswith("kernels are not kept: ")
+    assert str(tmp_path / "file") in reason
 
 
 @pytest.mark.parametrize("image", [b"", b"no object file", "another function"])

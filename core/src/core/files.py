@@ -28,8 +28,8 @@ def user_cache() -> Path:
         return platformdirs.user_cache_path("snn").absolute()
     except RuntimeError as error:
         raise UserError(
-            f"this user has no home folder ({error}); set XDG_CACHE_HOME to a folder for what is "
-            "downloaded and compiled"
+            "this user has no home folder; set XDG_CACHE_HOME to a folder for what is downloaded "
+            "and compiled"
         ) from error
 
 

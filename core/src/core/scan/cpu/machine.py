@@ -132,9 +132,15 @@ def function(name: str, text: str, what: str) -> Function:
         image = compiler().compile(text)
         loaded = compiler().load(name, image)
     taken, refused = _since(started), cache.keep(file, image)
-    not_kept = f", not kept ({refused})" if refused else ""
-    logger.warning("%s: compiled in %.2f s%s", what, taken, not_kept)
+    logger.warning("%s: compiled in %.2f s%s", what, taken, ", not kept" if refused else "")
+    if refused:
+        _say_once(f"kernels are not kept: {refused}")
     return loaded
+
+
+@once
+def _say_once(message: str) -> None:
+    logger.warning("%s", message)
 
 
 def _since(started: float) -> float:
