@@ -74,7 +74,7 @@ def test_truncated_weights(kept: int, model: nn.Module, tmp_path: Path) -> None:
         checkpoints.load(path)
 
 
-@pytest.mark.parametrize("metadata", [None, {"manifest": "no { JSON"}])
+@pytest.mark.parametrize("metadata", [None, {"other": "x"}])
 def test_weights_of_another_program(metadata: dict[str, str] | None, tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"w": torch.zeros(2)}, path, metadata=metadata)
@@ -134,7 +134,8 @@ def test_malicious_pickles_do_not_run(
         path.write_bytes(pickle.dumps(content))
     else:
         path.write_bytes(torch_bytes(content, _use_new_zipfile_serialization=form == "zip"))
-    with pytest.raises(UserError, match=r"evil\.pt was refused: .* could run code when loaded"):
+    reason = "could run code when loaded" if form == "zip" else "format before PyTorch 1.6"
+    with pytest.raises(UserError, match=rf"evil\.pt was refused: .*{reason}"):
         load(path)
     assert not side_effect.exists()
     pickle.loads(pickle.dumps(content))  # whoever trusts it gets the side effect
@@ -173,7 +174,7 @@ def test_random_bytes(tmp_path: Path) -> None:
 
 def test_something_other_than_a_dictionary(tmp_path: Path) -> None:
     (tmp_path / "r.pt").write_bytes(torch_bytes([1, 2]))
-    with pytest.raises(UserError, match="holds a list, expected a dictionary"):
+    with pytest.raises(UserError, match="holds no state dict; save the state_dict of"):
         checkpoints.load_foreign(tmp_path / "r.pt")
 
 
@@ -181,7 +182,7 @@ def test_something_other_than_a_dictionary(tmp_path: Path) -> None:
     ("change", "problem"),
     [
         (lambda weights: weights.pop("0.bias"), "0.bias is missing"),
-        (lambda weights: weights.update(x=torch.zeros(1)), "x is not part of this network"),
+        (lambda weights: weights.update(x=torch.zeros(1)), "'x' is not part of this network"),
         (
             lambda weights: weights.update({"0.weight": torch.zeros(4, 9)}),
             r"0.weight has shape \[4, 9\] instead of \[4, 3\]",

@@ -102,7 +102,7 @@ def test_record_displaces_only_on_request(paper: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("table", "toys"), "no paper is called 'toys'. Did you mean 'toy'? Known: toy."),
-        (("record", "nowhere"), "run.json does not exist: give the folder of a run"),
+        (("record", "nowhere"), "nowhere is not a run folder (it has no run.json); check the path"),
         (("figures", "toy"), "figures.py does not exist"),
         (("fetch", "minst"), "no data set is called 'minst'. Did you mean 'mnist'?"),
     ],

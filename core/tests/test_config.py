@@ -195,8 +195,8 @@ def test_yaml(tmp_path: Path, text: str, expected: dict[str, Any]) -> None:
         ("lr: 1\nlr: 2", ["line 2: lr is given twice"]),
         ("- lr\n- 1", ["x.yaml: expected lines that read 'key: value'"]),
         ("just words", ["x.yaml: expected lines that read 'key: value'"]),
-        ("lr: [1\n", ["x.yaml: cannot be read as YAML", "line 2"]),
-        ("lr: 1\n---\nlr: 2", ["x.yaml: cannot be read as YAML"]),
+        ("lr: [1\n", ["x.yaml: cannot be read as YAML, correct the file", "line 2"]),
+        ("lr: 1\n---\nlr: 2", ["x.yaml: cannot be read as YAML, correct the file"]),
         ("epochs: 0", ["epochs must be at least 1"]),
     ],
 )

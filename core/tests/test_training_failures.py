@@ -104,7 +104,7 @@ def truncated(folder: Path) -> Job:
     ("damage", "message"),
     [
         (wrong_network, "belongs to another network"),
-        (without_optimizer, r"not the resume state of this run \(KeyError: 'optimizer'\)"),
+        (without_optimizer, r"resume\.pt lacks optimizer; the run cannot be continued from it"),
         (truncated, "truncated or damaged"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from core import checkpoints
 from core.config import config_hash, to_dict, to_yaml
 from core.errors import UserError
-from core.testing import contents
+from core.testing import contents, run_json
 from core.training.fit import Job, fit
 from core.training.run_folder import RunFolder
 from core.training.stored import reopen, stored_settings, stored_threads
@@ -37,8 +37,7 @@ SETTINGS = Config(lr=0.2, epochs=3, seed=4, data="embedded", device="cpu")
 def write(folder: Path, **more: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(to_yaml(SETTINGS))
-    run = {"config": to_dict(SETTINGS), "config_hash": config_hash(SETTINGS), "seed": 4}
-    run |= {"epochs_planned": 3, **more}
+    run = run_json(config=to_dict(SETTINGS), config_hash=config_hash(SETTINGS), seed=4) | more
     (folder / "run.json").write_text(json.dumps(run))
     return folder
 
@@ -104,9 +103,12 @@ def test_a_run_that_is_to_be_longer(tmp_path: Path) -> None:
     assert stored(folder, may_be_longer=True) == replace(SETTINGS, epochs=8)
     with pytest.raises(UserError, match="another epochs"):
         stored(folder)
-    for planned in (None, -1, "many", True):
+    write(tmp_path, epochs_planned=-1)
+    assert stored(folder, may_be_longer=True) == SETTINGS
+    for planned in (None, "many", True):
         write(tmp_path, epochs_planned=planned)
-        assert stored(folder, may_be_longer=True) == SETTINGS
+        with pytest.raises(UserError, match="epochs_planned must be a whole number, found"):
+            stored(folder, may_be_longer=True)
 
 
 # --- what is opened -------------------------------------------------------------------------------
@@ -118,14 +120,15 @@ CODE: dict[str, Any] = {
 
 
 def job(**manifest: Any) -> Job:
-    return replace(make_job(), manifest={"data": {"name": "toy"}, **CODE, **manifest})
+    data = {"name": "toy", "digest": "a"}
+    return replace(make_job(), manifest={"data": data, **CODE, **manifest})
 
 
 @pytest.fixture
 def stopped(tmp_path: Path) -> Path:
     """A run that was stopped in its second epoch."""
     made = replace(make_job(wrap=at_step(2, 2, stop)), manifest=job().manifest)
-    opened = RunFolder.create(tmp_path / "run", "toy: true\n", dict(made.manifest))
+    opened = RunFolder.create(tmp_path / "run", "toy: true\n", run_json(**made.manifest))
     with opened as folder, pytest.raises(KeyboardInterrupt):
         fit(made, folder)
     return tmp_path / "run"

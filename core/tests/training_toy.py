@@ -22,6 +22,7 @@ import core.files
 from core import checkpoints
 from core.data.batches import Batches
 from core.metrics import BatchResult
+from core.testing import run_json
 from core.training.fit import Job, fit
 from core.training.loop import TrainStep, backpropagation_step
 from core.training.run_folder import RunFolder
@@ -114,9 +115,7 @@ def make_job(
 
 def train(folder: Path, job: Job, *, resume: bool = False) -> list[dict[str, Any]]:
     opened = (
-        RunFolder.reopen(folder)
-        if resume
-        else RunFolder.create(folder, "toy: true\n", {"status": "running"})
+        RunFolder.reopen(folder) if resume else RunFolder.create(folder, "toy: true\n", run_json())
     )
     with opened as run_folder:
         return fit(job, run_folder, resume=resume)

@@ -9,22 +9,35 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
-import pickle
-import warnings
-import zipfile
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
 from core.errors import UserError
 from core.files import write_atomically
+from core.outside.shape import NAME, check
+from core.outside.tensors import check_plain, check_weights, read_archive
+from core.outside.text import from_json, shown, to_json
+
+logger = logging.getLogger(__name__)
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+MANIFEST: dict[str, Any] = {
+    "paper": NAME,
+    "config": {str: object},
+    "task?": NAME,
+    "model?": NAME,
+}
+"""What papers read in the manifest of a checkpoint that a training wrote."""
+
+_HEADER_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -47,45 +60,120 @@ def save(path: Path, model: nn.Module, manifest: Mapping[str, Any]) -> None:
         OSError: The disk is full or the folder not writable; an older ``path`` is untouched.
     """
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    content = safetensors_bytes(weights, metadata={"manifest": json.dumps(manifest)})
+    content = safetensors_bytes(weights, metadata={"manifest": to_json(manifest)})
     write_atomically(path, lambda file: file.write(content))
 
 
-def load(path: Path) -> Checkpoint:
+def load(path: Path, manifest: Mapping[str, Any] | None = None) -> Checkpoint:
     """Read what :func:`save` wrote.
 
+    Args:
+        path: ``*.safetensors``.
+        manifest: What its manifest must say, a shape of :mod:`core.outside.shape`.
+
     Raises:
-        UserError: Missing, truncated or corrupt file, or one without a manifest.
+        UserError: Missing, truncated or corrupt file, or one without such a manifest.
     """
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; check the path")
     try:
+        _check_header(path)
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("manifest")
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except Exception as error:  # of damaged bytes: SafetensorError, OSError and others
+        reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{path} is not a readable safetensors file ({error}); it may be truncated: "
+            f"{path} is not a readable safetensors file ({reason}); it may be truncated: "
             "fetch or copy it again"
         ) from error
-    try:
-        manifest = json.loads(text or "")
-    except json.JSONDecodeError as error:
+    if text is None:
         raise UserError(
             f"{path} has no manifest, so it was not written by this project; choose another file"
-        ) from error
-    return Checkpoint(weights, manifest)
+        )
+    where = f"{path}: the manifest"
+    said = check(from_json(text, where), manifest or {"paper?": object}, where)
+    return Checkpoint(unwrapped(check_weights(weights, str(path)), str(path)), said)
 
 
-def load_foreign(path: Path) -> dict[str, Any]:
-    """Read a ``torch.save`` file of somebody else: tensors, numbers and containers only.
-
-    Storages of any device are mapped to the CPU.
+def load_of_paper(path: Path, paper: str) -> Checkpoint:
+    """Read a checkpoint that a training of ``paper`` wrote: its manifest says all of ``MANIFEST``.
 
     Raises:
-        UserError: Missing or corrupt file, or one that holds anything that could run code.
+        UserError: As :func:`load`, or it is of another paper.
     """
-    return _unpickled(path, next_step="fetch or copy it again, or ask its author for a state dict")
+    found = load(path)
+    if (theirs := found.manifest.get("paper")) != paper:
+        raise UserError(f"{path} is a checkpoint of {shown(theirs)}, not of {paper}")
+    check(found.manifest, MANIFEST, f"{path}: the manifest")
+    return found
+
+
+def load_foreign(path: Path) -> dict[str, Tensor]:
+    """Read a state dict that somebody else saved with ``torch.save``, alone or beside more.
+
+    It may stand under ``model_state_dict`` or ``state_dict``; names that DistributedDataParallel
+    and ``torch.compile`` put in front are taken off (see :func:`unwrapped`).
+
+    Raises:
+        UserError: Missing or corrupt file, one without a state dict of ordinary tensors, or one
+            that holds anything that could run code.
+    """
+    content = read_archive(path, "fetch or copy it again, or ask its author for a state dict")
+    if isinstance(content, dict):
+        nested = (content[key] for key in ("model_state_dict", "state_dict") if key in content)
+        content = next(nested, content)
+    return unwrapped(check_weights(content, str(path)), str(path))
+
+
+def unwrapped(weights: Mapping[str, Tensor], origin: str) -> dict[str, Tensor]:
+    """``weights`` by the names of the network itself.
+
+    ``torch.compile`` adds ``_orig_mod.`` anywhere in a name, DataParallel and
+    DistributedDataParallel ``module.`` in front of all of them. A notice says what was taken off.
+
+    Args:
+        weights: By name.
+        origin: Where they come from, for messages.
+
+    Raises:
+        UserError: Only some names start with ``module.``, or two names become one.
+    """
+    names = {name: name.replace("_orig_mod.", "") for name in weights}
+    removed = ["_orig_mod."] if list(names.values()) != list(names) else []
+    while names and all(name.startswith("module.") for name in names.values()):
+        names = {old: name.removeprefix("module.") for old, name in names.items()}
+        removed.append("module.")
+    wrapped = [old for old, name in names.items() if name.startswith("module.")]
+    if wrapped or len(set(names.values())) != len(names):
+        raise UserError(
+            f"{origin}: only some names have a wrapper's 'module.' or '_orig_mod.' in them "
+            f"(such as {shown(next(iter(wrapped or names)))}); save the state_dict of the network "
+            "inside"
+        )
+    if removed:
+        logger.info("%s: read without %s in its names", origin, " and ".join(removed))
+    return {names[old]: tensor for old, tensor in weights.items()}
+
+
+def build_with(make: Callable[[], ModuleT], weights: Mapping[str, Tensor], origin: str) -> ModuleT:
+    """The network that ``make`` builds, with ``weights`` in it.
+
+    Settings of others may ask for a network of any size, so it is built only after its names and
+    shapes, without memory behind them, were found in ``weights``.
+
+    Raises:
+        UserError: As :func:`load_into`.
+    """
+    try:
+        with torch.device("meta"):
+            skeleton = make().state_dict()
+    except RuntimeError as error:  # larger than any memory
+        raise UserError(f"{origin} asks for a network that cannot be built ({error})") from error
+    _refuse_another(skeleton, weights, origin)
+    model = make()
+    load_into(model, weights, origin)
+    return model
 
 
 def load_into(model: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:
@@ -95,14 +183,19 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], origin: str) -> N
         UserError: Keys or shapes differ: the checkpoint belongs to another network. Or a weight is
             NaN or infinite.
     """
-    own = model.state_dict()
+    _refuse_another(model.state_dict(), weights, origin)
+    model.load_state_dict(dict(weights))
+
+
+def _refuse_another(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], origin: str) -> None:
     problems = [f"{key} is missing" for key in own if key not in weights]
-    problems += [f"{key} is not part of this network" for key in weights if key not in own]
-    problems += [
-        f"{key} has shape {list(weights[key].shape)} instead of {list(own[key].shape)}"
-        for key in own
-        if key in weights and weights[key].shape != own[key].shape
-    ]
+    problems += [f"{shown(key)} is not part of this network" for key in weights if key not in own]
+    for key in [key for key in own if key in weights]:
+        ours, theirs = own[key], weights[key]
+        if theirs.shape != ours.shape:
+            problems.append(f"{key} has shape {list(theirs.shape)} instead of {list(ours.shape)}")
+        elif theirs.is_floating_point() != ours.is_floating_point():
+            problems.append(f"{key} is of type {theirs.dtype} instead of {ours.dtype}")
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise UserError(
@@ -114,7 +207,6 @@ def load_into(model: nn.Module, weights: Mapping[str, Tensor], origin: str) -> N
             f"{origin} holds a network that is lost: {', '.join(broken[:3])} with NaN or infinite "
             "values; choose a checkpoint from before it diverged"
         )
-    model.load_state_dict(dict(weights))
 
 
 def save_resume_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -125,13 +217,32 @@ def save_resume_state(path: Path, state: Mapping[str, Any]) -> None:
     write_atomically(path, lambda file: file.write(content.getbuffer()))
 
 
-def load_resume_state(path: Path) -> dict[str, Any]:
-    """Read what :func:`save_resume_state` wrote. Raises UserError like :func:`load_foreign`."""
-    return _unpickled(
-        path,
-        next_step="the run cannot be continued from it: put back a copy, or start the run again in "
-        "another folder (the .safetensors files beside it are still good)",
+def load_resume_state(path: Path, shape: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read what :func:`save_resume_state` wrote.
+
+    Args:
+        path: The file.
+        shape: What it must hold, a shape of :mod:`core.outside.shape`.
+
+    Raises:
+        UserError: Missing or corrupt file, one that holds anything that could run code, or one that
+            does not hold what it must.
+    """
+    next_step = (
+        "the run cannot be continued from it: put back a copy, or start the run again in another "
+        "folder (the .safetensors files beside it are still good)"
     )
+    content = check_plain(read_archive(path, next_step), str(path))
+    state: dict[str, Any] = check(content, shape or {"model?": object}, str(path), next_step)
+    return state
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a header that would take much memory to read; ours have some kilobytes."""
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > _HEADER_BYTES:
+        raise ValueError(f"a header of {size} bytes")
 
 
 def sha256(path: Path) -> str:
@@ -152,40 +263,3 @@ def weights_digest(weights: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _unpickled(path: Path, next_step: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"no checkpoint at {path}; check the path")
-    try:
-        _verify_checksums(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols: random bytes name any
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path} was refused: it is damaged, or it holds objects other than tensors and "
-            f"numbers, which could run code when loaded; {next_step}"
-        ) from error
-    except Exception as error:  # PyTorch raises whatever damaged bytes make it stumble over
-        raise UserError(
-            f"{path} is truncated or damaged ({_first_line(error)}); {next_step}"
-        ) from error
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{path} holds a {type(content).__name__}, expected a dictionary; {next_step}"
-        )
-    return content
-
-
-def _verify_checksums(path: Path) -> None:
-    """PyTorch writes a checksum for every tensor but does not look at them when it reads."""
-    if not zipfile.is_zipfile(path):
-        return  # the format before PyTorch 1.6, or no checkpoint at all
-    with zipfile.ZipFile(path) as archive:
-        if (damaged := archive.testzip()) is not None:
-            raise ValueError(f"wrong checksum of {damaged}")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

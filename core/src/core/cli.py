@@ -7,7 +7,6 @@ Modules that take long to import are imported by the subcommand that needs them,
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import subprocess
@@ -104,9 +103,10 @@ def _fetch(arguments: argparse.Namespace) -> None:
 
 def _record(arguments: argparse.Namespace) -> None:
     """Add a run to the results of its paper."""
-    from core.records import find_paper, keep_weights, read_run, record_run
+    from core.records import find_paper, keep_weights, record_run
+    from core.training.run_facts import read_facts
 
-    paper = find_paper(str(read_run(arguments.run_folder)["paper"]))
+    paper = find_paper(read_facts(arguments.run_folder)["paper"])
     record = record_run(arguments.run_folder, paper, replace=arguments.replace)
     print(f"recorded {record.id} ({record.status}) in {paper / 'results'}")
     if arguments.keep_weights:
@@ -151,8 +151,10 @@ def _table(arguments: argparse.Namespace) -> None:
     rows = table(load_claims(paper / "claims.yaml"), records)
     orders = order_table(load_orders(paper / "claims.yaml"), records)
     if arguments.json:
+        from core.outside.text import to_json
+
         lines = [row.as_dict() for row in rows] + [order.as_dict() for order in orders]
-        print(json.dumps(lines, indent=1))
+        print(to_json(lines, indent=1))
     else:
         print(markdown(rows, orders))
 

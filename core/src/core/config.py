@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import hashlib
-import json
 import re
 import sys
 import textwrap
@@ -40,6 +39,7 @@ from core.config_fields import (
     to_plain,
 )
 from core.errors import UserError
+from core.outside.text import DOCUMENT_BYTES, compose_yaml, read_text, to_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -126,11 +126,7 @@ def load_values(config_class: type, path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such config file; name an existing one, or see --help")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: cannot be read as YAML, correct the file: {reason}") from error
+    text = read_text(path, limit=DOCUMENT_BYTES)
     return _read_yaml(config_class, text, str(path))
 
 
@@ -146,7 +142,8 @@ def from_dict(config_class: type[ConfigT], values: Mapping[str, Any], source: st
         UserError: a key or value does not fit.
     """
     # every JSON text is a YAML text
-    return _build(config_class, _read_yaml(config_class, json.dumps(values), source), source)
+    text = to_json(values, ensure_ascii=False)
+    return _build(config_class, _read_yaml(config_class, text, source), source)
 
 
 def to_yaml(config: DataclassInstance, header: str = "") -> str:
@@ -197,7 +194,7 @@ def config_hash(config: DataclassInstance, exclude: Collection[str] = ()) -> str
         for key, value in to_dict(config).items()
         if fields[key].hashed and key not in exclude
     }
-    canonical = json.dumps(counted, sort_keys=True, separators=(",", ":"))
+    canonical = to_json(counted, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
@@ -267,11 +264,7 @@ def _following(rest: list[str], kind: Any) -> list[str]:
 
 
 def _read_yaml(config_class: type, text: str, path: str) -> dict[str, Any]:
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: cannot be read as YAML, correct the file: {reason}") from error
+    root = compose_yaml(text, path)
     if root is None:  # nothing but comments
         return {}
     if not isinstance(root, yaml.MappingNode):
@@ -324,7 +317,7 @@ def _help(
     parser.add_argument("-h", "--help", action="store_true", help="Show this page and leave.")
     for key, field in config_fields(config_class).items():
         default = to_plain(defaults.get(key, field.default), field.kind)
-        shown = default if isinstance(default, str) else json.dumps(default)
+        shown = default if isinstance(default, str) else to_json(default)
         old = [name for name, target in spellings.items() if target == key and name != key]
         also = f"; also --{', --'.join(old)}" if old else ""
         words = f"{field.explanation} (default: {shown}{also})".strip().replace("%", "%%")

@@ -56,15 +56,17 @@ def run_main(main: Callable[[], object]) -> None:
 
     Library code raises; only this function prints an error and exits, so that nothing below
     a script ever calls ``sys.exit``. Notices of the scan (a kernel that is compiled or loaded, a
-    slower backend) appear on the standard error output.
+    slower backend) and of checkpoints (names read without a wrapper's prefix) appear on the
+    standard error output.
     """
     if hasattr(sys.stdout, "reconfigure"):
         # A terminal that is not UTF-8 has no plus-minus, and a path may be no text at all.
         sys.stdout.reconfigure(errors="backslashreplace")
-    notices = logging.getLogger("core.scan")
-    if not notices.handlers:
-        notices.addHandler(_Notices())
-        notices.setLevel(logging.INFO)
+    for name in ("core.scan", "core.checkpoints"):
+        notices = logging.getLogger(name)
+        if not notices.handlers:
+            notices.addHandler(_Notices())
+            notices.setLevel(logging.INFO)
     try:
         main()
     except (UserError, RunFailed) as error:

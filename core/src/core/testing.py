@@ -57,6 +57,20 @@ def without_notices(error: str) -> str:
     return "".join(line for line in lines if not line.startswith("CPU kernel of "))
 
 
+def run_json(**changes: Any) -> dict[str, Any]:
+    """``run.json`` of a run of an invented paper that has just started."""
+    return {
+        **{"paper": "toy", "task": "ecg", "model": "brf", "config_file": "configs/ecg_brf.yaml"},
+        **{"config_hash": "0123456789ab", "command": "python train.py --out /mnt/big/runs/1"},
+        **{"seed": 0, "commit": "c0ffee00", "dirty": False, "versions": {"torch": "2"}},
+        **{"device": "cpu", "device_name": "a CPU", "threads": 1, "backend": "reference"},
+        **{"data": {"name": "qtdb", "digest": "d"}, "parameters": 1734, "started": "today"},
+        **{"finished": None, "status": "running", "epochs_planned": 3, "epochs_done": 0},
+        **{"seconds_per_epoch": None, "peak_memory_mb": None},
+        **changes,
+    }
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below ``folder``, to show that none was touched."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from core import checkpoints
+from core.testing import run_json
 
 CONFIG: dict[str, Any] = {
     **{"neuron": "brf", "lr": 0.1, "omega": [3.0, 5.0], "clip_norm": None, "seed": 0},
@@ -78,16 +79,9 @@ def make_run(
         for epoch, (accuracy, val_loss) in enumerate(zip(accuracies, val_losses, strict=True))
     ]
     last = len(rows) - 1
-    run = {
-        **{"paper": "toy", "task": "ecg", "model": "brf", "config_file": "configs/ecg_brf.yaml"},
-        **{"config_hash": "0123456789ab", "command": "python train.py --out /mnt/big/runs/1"},
-        **{"seed": 0, "commit": "c0ffee00", "dirty": False, "versions": {"torch": "2"}},
-        **{"device": "cpu", "device_name": "a CPU", "threads": 1, "backend": "reference"},
-        **{"data": {"name": "qtdb", "digest": "d"}, "parameters": 1734, "started": "today"},
-        **{"finished": None, "status": status, "epochs_done": last, "seconds_per_epoch": 36.0},
-        **{"epochs_planned": last if planned is None else planned, "peak_memory_mb": 10.0},
-        **facts,
-    }
+    finished = {"status": status, "epochs_done": last, "seconds_per_epoch": 36.0}
+    finished |= {"epochs_planned": last if planned is None else planned, "peak_memory_mb": 10.0}
+    run = run_json(**(finished | facts))
     used = CONFIG | {"seed": run["seed"], "out": "/mnt/big/runs/1"} | (config or {})
     (folder / "run.json").write_text(json.dumps(run))
     (folder / "config.yaml").write_text(yaml.safe_dump(used))

@@ -95,9 +95,9 @@ def test_dead_runs_are_named(ordered: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("sentence: BRF beats RF,", "", "entry 1 of orders: field 'sentence' is missing"),
+        ("sentence: BRF beats RF,", "", "entry 1 of orders lacks sentence"),
         ("task: ecg, metric: sop", "task: gsc, metric: sop", "'spikes': field 'task' is 'gsc'"),
-        ("metric: sop", "metric: spikes", "'spikes': field 'metric' is 'spikes'"),
+        ("metric: sop", "metric: spikes", "entry 2 of orders: metric must be one of .*'spikes'"),
         ("   selection: last, lower: configs/ecg_brf", "   lower: configs/ecg_brf", "'selection'"),
         ("higher: configs/ecg_rf.yaml}", "note: x}", "unknown field 'note'"),
         (", higher: configs/ecg_rf.yaml}", "}", "'spikes': needs lower and higher, or a reason"),

@@ -140,7 +140,7 @@ def test_weights_of_another_epoch_are_refused(paper: Path, tmp_path: Path) -> No
     with pytest.raises(UserError, match="has the best validation accuracy at epoch 1"):
         record_run(run, paper)
     (run / "run.json").write_text(json.dumps({**facts, "selects": "test_accuracy"}))
-    with pytest.raises(UserError, match="selects is 'test_accuracy', expected one of val_loss"):
+    with pytest.raises(UserError, match="selects must be one of val_accuracy, val_loss"):
         record_run(run, paper)
 
 

@@ -179,15 +179,18 @@ def swap_weights(run: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda run: (run / "run.json").unlink(), r"run.json does not exist"),
-        (lambda run: (run / "run.json").write_text("{"), r"run.json is not JSON"),
+        (lambda run: (run / "run.json").unlink(), r"is not a run folder \(it has no run.json\)"),
+        (lambda run: (run / "run.json").write_text("{"), r"run.json: cannot be read as JSON"),
         (lambda run: (run / "run.json").write_text('{"paper": "toy"}'), r"lacks task, model"),
         (lambda run: edit(run, paper="silif"), r"run of paper 'silif', not of 'toy'"),
-        (lambda run: edit(run, status="done"), r"status is 'done', expected one of"),
+        (lambda run: edit(run, status="done"), r"status must be one of .*, found 'done'"),
         (lambda run: edit(run, epochs_planned=9), r"says finished, but has 1 of 9 epochs"),
         (lambda run: (run / "metrics.jsonl").unlink(), r"metrics.jsonl does not exist"),
         (lambda run: (run / "metrics.jsonl").write_text(""), r"metrics.jsonl is empty"),
-        (lambda run: (run / "metrics.jsonl").write_text("{}\n"), r"line 1, is not a row"),
+        (
+            lambda run: (run / "metrics.jsonl").write_text("{}\n"),
+            r"metrics.jsonl, line 1 lacks epoch, train_loss",
+        ),
         (lambda run: (run / "config.yaml").unlink(), r"config.yaml does not exist"),
         (lambda run: (run / "best.safetensors").unlink(), r"no checkpoint at .*best"),
         (
@@ -257,18 +260,20 @@ def test_evaluations(paper: Path) -> None:
     assert second.id == "orig_ecg_rf-synthetic_ecg-abababab"
     incomplete = evaluation()
     del incomplete["sop"], incomplete["commit"]
-    with pytest.raises(UserError, match="without sop, commit"):
+    with pytest.raises(UserError, match="lacks sop, commit; record one"):
         record_evaluation(paper, incomplete)
 
 
 def test_broken_results_are_named(paper: Path, tmp_path: Path) -> None:
     record_run(make_run(tmp_path / "run", [20.0, 80.0]), paper)
     (paper / "results" / "curves" / "ecg_brf-seed0-01234567.csv").unlink()
-    with pytest.raises(UserError, match=r"ecg_brf-seed0-01234567.csv cannot be read"):
+    with pytest.raises(
+        UserError, match=r"ecg_brf-seed0-01234567.csv does not exist: record its run again"
+    ):
         load_records(paper)
     with (paper / "results" / "runs.jsonl").open("a") as stream:
         stream.write("{\n")
-    with pytest.raises(UserError, match=r"runs.jsonl, line 2, is not JSON"):
+    with pytest.raises(UserError, match=r"runs.jsonl, line 2: cannot be read as JSON"):
         load_records(paper)
 
 

@@ -241,8 +241,7 @@ def test_first_step_on_real_data(
     arrays = golden("ecg_train_step")[name]
     folder, x_TBI, y_TB = real
     x_TBI, y_TB = x_TBI[:steps, :batch], y_TB[:steps, :batch]
-    weights = checkpoints.load_foreign(folder / f"{name}.pt")
-    weights = convert(weights.get("model_state_dict", weights), 4, name)
+    weights = convert(checkpoints.load_foreign(folder / f"{name}.pt"), 4, name)
     model = build(EcgConfig(neuron=neuron, bias="hidden.bias" in weights), 4, 6)
     checkpoints.load_into(model, weights, name)
     model.train()

@@ -163,7 +163,7 @@ def test_foreign_networks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"unknown key hidden\.extra"):
         load(extra, task="ecg", neuron="brf", permutation=None)
     no_dict = save_pt(tmp_path / "c.pt", {"epoch": 3})
-    with pytest.raises(UserError, match="state dict"):
+    with pytest.raises(UserError, match="state_dict"):
         load(no_dict, task="ecg", neuron="brf", permutation=None)
 
 

@@ -14,6 +14,7 @@ import torch
 from core.bench.loops import backend_output
 from core.bench.workloads import Inputs, Workload, inputs
 from core.errors import RunFailed
+from core.outside.text import to_json
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -40,7 +41,7 @@ def peak_mb(workload: Workload, backend: str, inputs_here: Inputs) -> float | No
     if device.type == "cuda":
         return allocated_mb(inputs_here, backend)
     threads = torch.get_num_threads()
-    request = json.dumps({"workload": asdict(workload), "backend": backend, "threads": threads})
+    request = to_json({"workload": asdict(workload), "backend": backend, "threads": threads})
     command = [sys.executable, "-m", "core.bench.memory", request]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -102,7 +103,7 @@ def _main() -> None:
     request = json.loads(sys.argv[1])
     torch.set_flush_denormal(True)
     torch.set_num_threads(request["threads"])
-    print(json.dumps(resident_peak_mb(Workload(**request["workload"]), request["backend"])))
+    print(to_json(resident_peak_mb(Workload(**request["workload"]), request["backend"])))
 
 
 if __name__ == "__main__":

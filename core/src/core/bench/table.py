@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
 from core.files import write_text_atomically
+from core.outside.text import to_json
 from core.records.readme import update_between_markers
 
 Row = Mapping[str, Any]
@@ -126,7 +126,7 @@ def markdown(rows: Sequence[Row], machine: str) -> str:
 
 def write_json(rows: Sequence[Row], path: Path) -> None:
     """Write the rows as one JSON list."""
-    write_text_atomically(path, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    write_text_atomically(path, to_json(rows, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_readme(rows: Sequence[Row], machine: str, path: Path) -> None:

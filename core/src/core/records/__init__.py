@@ -12,7 +12,6 @@ from core.records.layout import runs_markdown
 from core.records.orders import OrderClaim, OrderRow, load_orders, order_table
 from core.records.places import find_paper, find_papers
 from core.records.readme import refresh, update_between_markers
-from core.records.runs import read_run
 from core.records.store import (
     Record,
     load_records,
@@ -42,7 +41,6 @@ __all__ = [
     "load_records",
     "markdown",
     "order_table",
-    "read_run",
     "record_counts",
     "record_evaluation",
     "record_run",

@@ -30,13 +30,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from core.errors import UserError
+from core.outside.shape import CONFIG_FILE, NAME, check
+from core.outside.text import read_yaml, shown
 
 OUR_SEEDS = (0, 1, 2, 3, 4)
 """Which of our runs count where a file does not declare it."""
@@ -56,6 +56,39 @@ METRICS = (
 SELECTIONS = ("min_validation_loss", "max_validation_accuracy", "last", "max_test")
 EVIDENCE = ("good", "second-hand", "unnamed source", "from memory", "computed")
 """How well a number is known that was not read in the paper itself."""
+
+
+_CURVE = {"config": CONFIG_FILE, "source": str, "test_accuracy": {int: float}}
+_FILE: dict[str, Any] = {
+    "tasks": {str: object},
+    "curves?": ([_CURVE], None),
+    "our_seeds?": object,
+    "orders?": ([object], None),
+    "claims": [{"rows": [{"id": str}]}],
+}
+_TASK: dict[str, Any] = {
+    "title": str,
+    **dict.fromkeys(("data?", "stand_in?", "absent?"), (str, None)),
+    **dict.fromkeys(("steps?", "samples?"), (int, None)),
+    "chance?": (float, None),
+}
+_CLAIM: dict[str, Any] = {
+    **dict.fromkeys(("id", "source", "task", "model"), str),
+    "metric": {*METRICS},
+    "value": float,
+    "tolerance?": (float, str, None),
+    "kind?": {*KINDS},
+    "our_seeds?": object,
+    "spread?": (float, None),
+    "seeds?": (int, None),
+    "config?": (CONFIG_FILE, None),
+    "checkpoint?": (NAME, None),
+    "network?": ({str: object}, None),
+    "selection?": ({*SELECTIONS}, None),
+    **dict.fromkeys(("diverges?", "main?"), bool),
+    "evidence?": ({*EVIDENCE}, None),
+    **dict.fromkeys(("reason?", "note?"), (str, None)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +173,12 @@ def load_claims(path: Path) -> list[Claim]:
     content = read_claims_file(path)
     tasks = read_tasks(content, path)
     seeds = read_seeds(content.get("our_seeds", list(OUR_SEEDS)), f"{path}")
-    curves = _curves(content.get("curves") or [], path)
+    curves = {curve["config"]: curve["test_accuracy"] for curve in content.get("curves") or []}
     claims: dict[str, Claim] = {}
-    for number, group in enumerate(content["claims"], start=1):
-        for row in _rows(group, f"{path}: group {number} of claims"):
-            claim = _claim({"our_seeds": seeds, **row}, tasks, curves, path)
+    for group in content["claims"]:
+        common = {key: value for key, value in group.items() if key != "rows"}
+        for row in group["rows"]:
+            claim = _claim({"our_seeds": seeds, **common, **row}, tasks, curves, path)
             if claim.id in claims:
                 raise UserError(f"{path}: two claims have the id {claim.id!r}; rename one")
             claims[claim.id] = claim
@@ -157,21 +191,10 @@ def read_claims_file(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, no YAML, or has other parts.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} does not exist: a paper lists its published numbers there"
-        ) from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
-    require_keys(
-        content,
-        {"tasks", "curves", "our_seeds", "orders", "claims"},
-        {"tasks", "claims"},
-        f"{path}",
+    content: dict[str, Any] = require_fields(
+        read_yaml(path, missing="a paper lists its published numbers there"), _FILE, str(path)
     )
-    return dict(content)
+    return content
 
 
 def read_tasks(content: Mapping[str, Any], path: Path) -> dict[str, Task]:
@@ -185,17 +208,19 @@ def read_seeds(given: Any, where: str) -> tuple[int, ...]:
     Raises:
         UserError: it is neither, or names no seed.
     """
-    if isinstance(given, str) and (match := re.fullmatch(r"(\d+)-(\d+)", given)):
+    if isinstance(given, str) and (match := re.fullmatch(r"(\d{1,4})-(\d{1,4})", given)):
         given = list(range(int(match[1]), int(match[2]) + 1))
     good = isinstance(given, list | tuple) and all(type(seed) is int for seed in given)
     if not good or not given:
-        raise UserError(f"{where}: field 'our_seeds' must be like 0-4 or [0, 1], found {given!r}")
+        raise UserError(
+            f"{where}: field 'our_seeds' must be like 0-4 or [0, 1], found {shown(given)}"
+        )
     return tuple(given)
 
 
 def _task(name: str, entry: Any, path: Path) -> Task:
     where = f"{path}: task {name!r}"
-    require_keys(entry, {f.name for f in fields(Task)} - {"name"}, {"title"}, where)
+    require_fields(entry, _TASK, where)
     task = Task(name=name, **entry)
     for key in ("data", "samples"):
         if (getattr(task, key) is None) != (task.absent is not None):
@@ -205,25 +230,6 @@ def _task(name: str, entry: Any, path: Path) -> Task:
     return task
 
 
-def _curves(entries: list[Any], path: Path) -> dict[str, dict[int, float]]:
-    curves = {}
-    for number, entry in enumerate(entries, start=1):
-        keys = {"config", "source", "test_accuracy"}
-        require_keys(entry, keys, keys, f"{path}: entry {number} of curves")
-        curves[entry["config"]] = {int(e): float(v) for e, v in entry["test_accuracy"].items()}
-    return curves
-
-
-def _rows(group: Any, where: str) -> list[dict[str, Any]]:
-    if not isinstance(group, dict) or not isinstance(group.get("rows"), list):
-        raise UserError(f"{where}: field 'rows' must be a list of claims")
-    common = {key: value for key, value in group.items() if key != "rows"}
-    for row in group["rows"]:
-        if not isinstance(row, dict) or not isinstance(row.get("id"), str):
-            raise UserError(f"{where}: field 'id' is missing in {row!r}")
-    return [{**common, **row} for row in group["rows"]]
-
-
 def _claim(
     row: dict[str, Any],
     tasks: Mapping[str, Task],
@@ -231,16 +237,12 @@ def _claim(
     path: Path,
 ) -> Claim:
     where = f"{path}: claim {row['id']!r}"
-    allowed = {f.name for f in fields(Claim)} - {"published_curve"}
-    require_keys(row, allowed, {"source", "task", "model", "metric", "value"}, where)
+    require_fields(row, _CLAIM, where)
     if row["task"] not in tasks:
         raise UserError(f"{where}: field 'task' is {row['task']!r}; tasks are {_list(tasks)}")
-    value = _number(row, "value", where)
-    row = {**row, "task": tasks[row["task"]], "value": value}
     row["our_seeds"] = read_seeds(row["our_seeds"], where)
-    if row.get("spread") is not None:
-        row["spread"] = _number(row, "spread", where)
-    row["tolerance"] = _tolerance(row, value, where)
+    row["tolerance"] = _tolerance(row, row["value"], where)
+    row["task"] = tasks[row["task"]]
     if row["metric"] == "test_accuracy":
         row["published_curve"] = curves.get(str(row.get("config")), {})
     claim = Claim(**row)
@@ -249,13 +251,7 @@ def _claim(
 
 
 def _check(claim: Claim, where: str) -> None:
-    """Refuse what the type of each field alone cannot."""
-    if claim.evidence is not None and claim.evidence not in EVIDENCE:
-        raise UserError(
-            f"{where}: field 'evidence' is {claim.evidence!r}, not in {_list(EVIDENCE)}"
-        )
-    if claim.kind not in KINDS:
-        raise UserError(f"{where}: field 'kind' is {claim.kind!r}, not in {_list(KINDS)}")
+    """Refuse what the shape of each field alone cannot."""
     trained = claim.kind == "training" and claim.config and claim.metric != "hours"
     if trained and not claim.tolerance > 0:
         raise UserError(f"{where}: field 'tolerance' is the margin of a training, above 0")
@@ -276,39 +272,34 @@ def _check(claim: Claim, where: str) -> None:
 
 
 def check_metric(metric: str, selection: str | None, where: str, *, selected: bool = True) -> None:
-    """Refuse an unknown metric or selection.
+    """Refuse a metric of some epoch of a run without a selection that says which.
 
     Args:
-        metric: to be one of :data:`METRICS`.
-        selection: to be one of :data:`SELECTIONS`.
+        metric: one of :data:`METRICS`.
+        selection: one of :data:`SELECTIONS`.
         where: entry of a file, for the message.
-        selected: the number is of some epoch of a run, which ``selection`` must say.
+        selected: the number is of some epoch of a run.
 
     Raises:
-        UserError: something is wrong.
+        UserError: the selection is missing.
     """
-    if metric not in METRICS:
-        raise UserError(f"{where}: field 'metric' is {metric!r}, not in {_list(METRICS)}")
-    if selection is not None and selection not in SELECTIONS:
-        raise UserError(f"{where}: field 'selection' is {selection!r}, not in {_list(SELECTIONS)}")
     if selected and metric in EVALUATION_METRICS and not selection:
         raise UserError(f"{where}: field 'selection' must say which epoch counts")
 
 
-def require_keys(entry: Any, allowed: set[str], required: set[str], where: str) -> None:
-    """Refuse anything but a mapping with these fields. Raises UserError."""
-    if not isinstance(entry, dict):
-        raise UserError(f"{where}: expected fields with values, found {entry!r}")
-    if unknown := sorted(map(str, set(entry) - allowed)):
-        raise UserError(f"{where}: unknown field {unknown[0]!r}; known: {_list(sorted(allowed))}")
-    if missing := sorted(required - set(entry)):
-        raise UserError(f"{where}: field {missing[0]!r} is missing")
+def require_fields(entry: Any, shape: Mapping[str, Any], where: str) -> Any:
+    """``entry`` of a shape of :mod:`core.outside.shape`, without other fields.
 
-
-def _number(row: Mapping[str, Any], key: str, where: str) -> float:
-    if isinstance(row[key], bool) or not isinstance(row[key], int | float):
-        raise UserError(f"{where}: field {key!r} must be a number, found {row[key]!r}")
-    return row[key]
+    Raises:
+        UserError: it lacks a field, has a wrong one, or one that nobody reads (a misspelt name).
+    """
+    check(entry, shape, where, "correct it")
+    known = {key.removesuffix("?") for key in shape}
+    if unknown := sorted(map(str, set(entry) - known)):
+        raise UserError(
+            f"{where}: unknown field {shown(unknown[0])}; known: {_list(sorted(known))}"
+        )
+    return entry
 
 
 def _tolerance(row: Mapping[str, Any], value: float, where: str) -> float:
@@ -317,17 +308,14 @@ def _tolerance(row: Mapping[str, Any], value: float, where: str) -> float:
         return max(2 * float(row["spread"]), 0.5)
     if given is None and row["metric"] in EXACT_METRICS:
         return 0.0
-    if isinstance(given, int | float) and not isinstance(given, bool):
+    if isinstance(given, int | float):
         return float(given)
-    try:
-        share, _, rest = str(given).partition("%")
-        if rest.strip() or share == str(given):
-            raise ValueError
-        return float(share) / 100 * abs(value)
-    except ValueError:
+    share = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?) ?%", given or "")
+    if share is None:
         raise UserError(
             f"{where}: field 'tolerance' must be a number or like '5 %', found {given!r}"
-        ) from None
+        )
+    return float(share[1]) / 100 * abs(value)
 
 
 def _list(names: Any) -> str:

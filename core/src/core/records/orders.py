@@ -15,24 +15,36 @@ the main claims of a paper together, and for its other claims together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
+from core.outside.shape import CONFIG_FILE
 from core.records.claims import (
+    METRICS,
     OUR_SEEDS,
+    SELECTIONS,
     Task,
     check_metric,
     read_claims_file,
     read_seeds,
     read_tasks,
-    require_keys,
+    require_fields,
 )
 from core.records.measure import Group, Quantity, group, runs_of
 from core.records.rule import Order, compare, judge_orders
 from core.records.store import Record
 
+_ORDER: dict[str, Any] = {
+    **dict.fromkeys(("id", "source", "sentence", "task"), str),
+    "metric": {*METRICS},
+    "selection?": ({*SELECTIONS}, None),
+    **dict.fromkeys(("lower?", "higher?"), (CONFIG_FILE, None)),
+    "our_seeds?": object,
+    "main?": bool,
+    "reason?": (str, None),
+}
 ORDER_VERDICTS = ("holds", "does not hold", "undecided", "too few runs", "not run")
 
 
@@ -117,9 +129,7 @@ def load_orders(path: Path) -> list[OrderClaim]:
     seeds = content.get("our_seeds", list(OUR_SEEDS))
     claims: dict[str, OrderClaim] = {}
     for number, entry in enumerate(content.get("orders") or [], start=1):
-        where = f"{path}: entry {number} of orders"
-        required = {"id", "source", "sentence", "task", "metric"}
-        require_keys(entry, {f.name for f in fields(OrderClaim)}, required, where)
+        require_fields(entry, _ORDER, f"{path}: entry {number} of orders")
         where = f"{path}: order {entry['id']!r}"
         if entry["task"] not in tasks:
             raise UserError(

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import write_text_atomically
+from core.outside.text import read_text
 from core.records.claims import load_claims
 from core.records.comparison import markdown
 from core.records.layout import recipes_markdown, runs_markdown, weights_markdown
@@ -42,9 +43,7 @@ def update_between_markers(readme: Path, name: str, text: str, *, write: bool = 
     Raises:
         UserError: the file or its block is missing, or the block is there twice.
     """
-    if not readme.is_file():
-        raise UserError(f"{readme} does not exist")
-    old = readme.read_text(encoding="utf-8")
+    old = read_text(readme)
     opening = f"<!-- core {name} -->"
     block = re.compile(rf"({re.escape(opening)}\n)((?:(?!<!-- core ).)*?)(<!-- end -->)", re.DOTALL)
     found = block.findall(old)
@@ -88,7 +87,7 @@ def refresh(paper_folder: Path, *, write: bool) -> list[str]:
     stale = []
     own, project = paper_folder / "README.md", paper_folder.parent.parent / "README.md"
     for readme in (own, project):
-        text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+        text = read_text(readme) if readme.is_file() else ""
         for name, content in blocks.items():
             needed = readme == own and name == f"table {paper}"
             if not needed and f"<!-- core {name} -->" not in text:

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
-
-import yaml
+from typing import Any
 
 from core.errors import UserError
+from core.outside.shape import check
+from core.outside.text import from_json, read_json_lines, read_yaml
+from core.training.run_facts import FACTS, METRICS, read_facts
 from core.training.selection import Selects, best_row, selection_name
-
-RUN_KEYS = (
-    *("paper", "task", "model", "config_file", "config_hash", "command", "seed", "commit"),
-    *("dirty", "versions", "device", "device_name", "threads", "backend", "data", "parameters"),
-    *("started", "finished", "status", "epochs_planned", "epochs_done", "seconds_per_epoch"),
-    "peak_memory_mb",
-)
-"""What ``run.json`` must say."""
-
-METRIC_KEYS = (
-    *("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss"),
-    *("test_accuracy", "sop", "learning_rate", "seconds"),
-)
-"""What a line of ``metrics.jsonl`` says; accuracies in percent, ``sop`` in spikes per sample."""
-
-OPTIONAL_METRIC_KEYS = ("rate",)
-"""Said only where a task measures it: ``rate`` is the mean number of spikes per neuron and step."""
 
 PLACE_KEYS = ("data_folder", "load_exp_folder", "mirror", "out", "resume")
 """Settings that name a place on one machine; they are not recorded."""
-
-SELECTS: tuple[Selects, ...] = get_args(Selects)
-"""What ``run.json`` may say of the epoch whose weights are best; the loss where it says nothing."""
 
 # How a run ended -> whether it can go on.
 _STATUS = {
@@ -44,28 +23,6 @@ _STATUS = {
     "interrupted": "partial",
     "failed": "failed",
 }
-
-
-def read_run(run_folder: Path) -> dict[str, Any]:
-    """Read and check ``run.json`` of a run folder.
-
-    Raises:
-        UserError: it is missing, not JSON, or lacks a field.
-    """
-    path = run_folder / "run.json"
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: give the folder of a run") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not JSON: {error}") from None
-    if missing := [key for key in RUN_KEYS if key not in run]:
-        raise UserError(f"{path} lacks {', '.join(missing)}: was it written by this version?")
-    if run["status"] not in _STATUS:
-        raise UserError(
-            f"{path}: status is {run['status']!r}, expected one of {', '.join(_STATUS)}"
-        )
-    return run
 
 
 def read_metrics(run_folder: Path, status: str) -> list[dict[str, Any]]:
@@ -78,20 +35,17 @@ def read_metrics(run_folder: Path, status: str) -> list[dict[str, Any]]:
         UserError: the file is missing, empty or broken.
     """
     path = run_folder / "metrics.jsonl"
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: the run has not evaluated anything yet")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = list(read_json_lines(path, missing="the run has not evaluated anything yet"))
     rows: dict[int, dict[str, Any]] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, (line, where) in enumerate(lines, start=1):
         try:
-            row = json.loads(line)
-            optional = (key for key in OPTIONAL_METRIC_KEYS if row.get(key) is not None)
-            keys = (*METRIC_KEYS, *optional)
-            rows[int(row["epoch"])] = {key: finite(row.get(key)) for key in keys}
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            row = check(from_json(line, where), METRICS, where)
+        except UserError:
             if number == len(lines) and status != "finished":
                 break
-            raise UserError(f"{path}, line {number}, is not a row of metrics: {error}") from None
+            raise
+        keys = (key.removesuffix("?") for key in METRICS)
+        rows[row["epoch"]] = {key: row[key] for key in keys if key in row}
     if not rows:
         raise UserError(f"{path} is empty: the run has not evaluated anything yet")
     return [rows[epoch] for epoch in sorted(rows)]
@@ -108,7 +62,7 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
     Raises:
         UserError: a file is missing or broken, or files contradict each other.
     """
-    run = read_run(run_folder)
+    run = read_facts(run_folder)
     if run["paper"] != paper:
         raise UserError(f"{run_folder} is a run of paper {run['paper']!r}, not of {paper!r}")
     status = _STATUS[run["status"]]
@@ -121,16 +75,11 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
         )
     stem = Path(run["config_file"]).stem if run["config_file"] else f"{run['task']}_{run['model']}"
     selects = run.get("selects", "val_loss")
-    if selects not in SELECTS:
-        raise UserError(
-            f"{run_folder / 'run.json'}: selects is {selects!r}, expected one of "
-            f"{', '.join(SELECTS)}"
-        )
     best, digests = _best(rows, run_folder, selects, finished=status == "finished")
     return {
         "id": f"{stem}-seed{run['seed']}-{run['config_hash'][:8]}",
         "kind": "train",
-        **{key: finite(run[key]) for key in RUN_KEYS},
+        **{key: run[key] for key in FACTS if not key.endswith("?")},
         "command": _without_folders(run["command"]),
         "status": status,
         "selects": selects,
@@ -138,7 +87,7 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
         "best": best,
         "last": rows[-1],
         "max_test": _max_test(rows),
-        **_tests(run),
+        **({"tests": run["tests"]} if "tests" in run else {}),
         **digests,
     }
 
@@ -157,28 +106,21 @@ def selected(
     return best_row(seen, selects=selects) if seen else None
 
 
-def finite(value: Any) -> Any:
-    """``value``, or None for a NaN or an infinity, which JSON cannot hold."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _tests(run: Mapping[str, Any]) -> dict[str, Any]:
-    """How the final weights did in repeated tests, if the run made any."""
-    tests = run.get("tests")
-    return {"tests": {key: finite(value) for key, value in tests.items()}} if tests else {}
-
-
 def _config(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: without it nobody can repeat the run")
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config = check(
+        read_yaml(path, missing="without it nobody can repeat the run"), {str: object}, str(path)
+    )
     return {key: value for key, value in config.items() if key not in PLACE_KEYS}
 
 
 def _without_folders(command: str) -> str:
     """The command with absolute paths cut to their last part: they tell of one machine only."""
+    try:
+        given = shlex.split(command)
+    except ValueError:  # a quote that does not close: nobody can call it, so it tells nothing
+        return ""
     words = []
-    for word in shlex.split(command):
+    for word in given:
         flag, equals, value = word.rpartition("=")
         words.append(f"{flag}{equals}{Path(value).name}" if value.startswith("/") else word)
     return shlex.join(words)
@@ -197,7 +139,7 @@ def _best(
     best = selected(rows, selects)
     if not path.is_file() and not finished:
         return best, {"sha256": None, "weights": None}
-    checkpoint = checkpoints.load(path)
+    checkpoint = checkpoints.load(path, {"epoch": int})
     epoch = checkpoint.manifest["epoch"]
     weights = checkpoints.weights_digest(checkpoint.weights)
     digests: dict[str, str | None] = {"sha256": checkpoints.sha256(path), "weights": weights}

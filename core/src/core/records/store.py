@@ -9,30 +9,24 @@ from __future__ import annotations
 import csv
 import fnmatch
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from core.errors import UserError
 from core.files import write_text_atomically
+from core.outside.shape import check, inside
+from core.outside.text import finite, read_text, read_yaml
+from core.records.lines import EVALUATION, dump_lines, read_lines
 from core.records.runs import (
-    METRIC_KEYS,
-    OPTIONAL_METRIC_KEYS,
     PLACE_KEYS,
     build_line,
-    finite,
     read_metrics,
 )
+from core.training.run_facts import METRICS
 
-EVALUATION_KEYS = (
-    *("checkpoint", "sha256", "task", "model", "samples", "accuracy", "loss", "sop"),
-    *("command", "commit", "versions", "device", "data"),
-)
 # Settings that say where, how often and how a run is done and told, not what is computed, and which
 # data set it was meant for: the record itself names the one it used.
 _FREE_KEYS = {
@@ -80,7 +74,7 @@ def load_records(paper_folder: Path) -> list[Record]:
     Raises:
         UserError: a line or a curve cannot be read; names it.
     """
-    return [_record(line, paper_folder) for line in _read_lines(_runs_file(paper_folder))]
+    return [_record(line, paper_folder) for line in read_lines(_runs_file(paper_folder))]
 
 
 def record_run(run_folder: Path, paper_folder: Path, *, replace: bool = False) -> Record:
@@ -100,7 +94,7 @@ def record_run(run_folder: Path, paper_folder: Path, *, replace: bool = False) -
     line = build_line(run_folder, paper_folder.name)
     rows = read_metrics(run_folder, line["status"])
     with _locked(paper_folder):
-        lines = _read_lines(_runs_file(paper_folder))
+        lines = read_lines(_runs_file(paper_folder))
         earlier = next((old for old in lines if old["id"] == line["id"]), None)
         if earlier and not replace:
             _refuse_loss(earlier, line)
@@ -115,21 +109,20 @@ def record_evaluation(paper_folder: Path, evaluation: Mapping[str, Any]) -> Reco
 
     Args:
         paper_folder: folder of the paper, ``papers/<paper>``.
-        evaluation: the fields of :data:`EVALUATION_KEYS` and more where useful: ``checkpoint``
-            (name of the weights) and their ``sha256``, ``accuracy`` in percent, ``loss``, ``sop``
-            in spikes per sample, ``data`` with ``name`` and ``digest``.
+        evaluation: the fields of :data:`~core.records.lines.EVALUATION` and more where useful:
+            ``checkpoint`` (name of the weights) and their ``sha256``, ``accuracy`` in percent,
+            ``loss``, ``sop`` in spikes per sample, ``data`` with ``name`` and ``digest``.
 
     Raises:
         UserError: a field is missing.
     """
-    if missing := [key for key in EVALUATION_KEYS if key not in evaluation]:
-        raise UserError(f"cannot record an evaluation without {', '.join(missing)}")
-    name = f"{evaluation['checkpoint']}-{evaluation['data']['name']}-{evaluation['sha256'][:8]}"
     given = {key: finite(value) for key, value in evaluation.items()}
+    check(given, EVALUATION, "an evaluation to record", "record one that says all of it")
+    name = f"{evaluation['checkpoint']}-{evaluation['data']['name']}-{evaluation['sha256'][:8]}"
     line = {"id": name, "kind": "evaluate", "status": "finished", **given}
     with _locked(paper_folder):
         runs = _runs_file(paper_folder)
-        _write_lines(runs, _put(_read_lines(runs), line))
+        _write_lines(runs, _put(read_lines(runs), line))
     return _record(line, paper_folder)
 
 
@@ -146,7 +139,7 @@ def record_counts(
     line = {"id": "parameters", "kind": "count", "status": "finished", **about, "counts": counts}
     with _locked(paper_folder):
         runs = _runs_file(paper_folder)
-        _write_lines(runs, _put(_read_lines(runs), line))
+        _write_lines(runs, _put(read_lines(runs), line))
     return Record(line)
 
 
@@ -168,7 +161,7 @@ def supersede(paper_folder: Path, pattern: str, reason: str) -> list[str]:
     """
     marked = []
     with _locked(paper_folder):
-        lines = _read_lines(_runs_file(paper_folder))
+        lines = read_lines(_runs_file(paper_folder))
         for line in lines:
             if line["kind"] == "train" and fnmatch.fnmatchcase(line["id"], pattern):
                 line["superseded"] = reason
@@ -210,10 +203,10 @@ def _changes(line: Mapping[str, Any], paper_folder: Path) -> list[str]:
     """
     if line["config_file"] is None:
         return []
-    path = paper_folder / line["config_file"]
+    path = inside(paper_folder, line["config_file"])
     if not path.is_file():
         return [f"{line['config_file']} (gone)"]
-    written = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    written = check(read_yaml(path) or {}, {str: object}, str(path))
     return sorted(
         key
         for key, value in line["config"].items()
@@ -235,18 +228,7 @@ def _runs_file(paper_folder: Path) -> Path:
 
 
 def _curve_file(paper_folder: Path, record_id: str) -> Path:
-    return paper_folder / "results" / "curves" / f"{record_id}.csv"
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    lines = []
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}, is not JSON ({error}); restore it") from None
-    return lines
+    return inside(paper_folder / "results" / "curves", f"{record_id}.csv")
 
 
 def _put(lines: Sequence[dict[str, Any]], line: dict[str, Any]) -> list[dict[str, Any]]:
@@ -257,14 +239,14 @@ def _put(lines: Sequence[dict[str, Any]], line: dict[str, Any]) -> list[dict[str
 
 
 def _write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    dump = (json.dumps(line, ensure_ascii=False, allow_nan=False) for line in lines)
-    _write(path, "".join(f"{line}\n" for line in dump))
+    _write(path, dump_lines(lines))
 
 
 def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    keys = (*METRIC_KEYS, *(key for key in OPTIONAL_METRIC_KEYS if any(key in r for r in rows)))
+    names = (key.removesuffix("?") for key in METRICS)
+    keys = [key for key in names if any(key in row for row in rows)]
     writer.writerow(keys)
     for row in rows:
         values = [row.get(key) for key in keys]
@@ -274,14 +256,18 @@ def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _read_curve(path: Path) -> list[dict[str, float | None]]:
+    text = read_text(path, missing="record its run again")
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return [
-                {key: float(value) if value else None for key, value in row.items()}
-                for row in csv.DictReader(stream)
-            ]
-    except (FileNotFoundError, ValueError, TypeError) as error:
+        rows = [
+            {key: finite(float(value)) if value else None for key, value in row.items()}
+            for row in csv.DictReader(io.StringIO(text, newline=""))
+        ]
+    except (csv.Error, ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}); record its run again") from None
+    curve: list[dict[str, float | None]] = check(
+        rows, [{**METRICS, "epoch": float}], str(path), "record its run again"
+    )
+    return curve
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,6 +10,8 @@ import yaml
 
 from core.errors import UserError
 from core.files import write_atomically, write_text_atomically
+from core.outside.shape import CONFIG_FILE, NAME, check, inside
+from core.outside.text import read_yaml
 from core.records.store import Record
 
 _HEADER = """\
@@ -17,22 +19,33 @@ _HEADER = """\
 # results/runs.jsonl that says how they came about; metrics are those of the kept epoch.
 """
 
+_ENTRY: dict[str, Any] = {
+    "file": NAME,
+    "record": NAME,
+    "sha256": str,
+    "task": NAME,
+    "model": NAME,
+    "config": (CONFIG_FILE, None),
+    "changed?": {str: object},
+    "seed": int,
+    "data": {"name": NAME, "digest": str},
+    "epoch": int,
+    "of_epochs": int,
+    "test_accuracy": (float, None),
+    "sop": (float, None),
+}
+
 
 def load_manifest(paper_folder: Path) -> list[dict[str, Any]]:
     """Read ``checkpoints/manifest.yaml``; empty where a paper keeps no weights.
 
     Raises:
-        UserError: it is not a YAML list.
+        UserError: it is not a YAML list of such entries.
     """
     path = _manifest(paper_folder)
     if not path.is_file():
         return []
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML ({error}); restore it") from error
-    if not isinstance(entries, list):
-        raise UserError(f"{path} is not a list of checkpoints; restore it")
+    entries: list[dict[str, Any]] = check(read_yaml(path) or [], [_ENTRY], str(path), "restore it")
     return entries
 
 
@@ -50,14 +63,14 @@ def keep_weights(run_folder: Path, paper_folder: Path, record: Record) -> Path:
 
     source = run_folder / "best.safetensors"
     fields = record.fields
-    if not source.is_file() or checkpoints.sha256(source) != fields["sha256"]:
+    best = fields["best"]
+    if not (best and source.is_file() and checkpoints.sha256(source) == fields["sha256"]):
         raise UserError(f"{source} does not hold the weights of {record.id}; record the run again")
     stem = record.id if record.changes else record.id.rpartition("-")[0]
-    target = paper_folder / "checkpoints" / f"{stem}.safetensors"
+    target = inside(paper_folder / "checkpoints", f"{stem}.safetensors")
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as stream:
         write_atomically(target, lambda file: shutil.copyfileobj(stream, file))
-    best = fields["best"]
     entry = {
         "file": target.name,
         "record": record.id,

@@ -22,11 +22,27 @@ from core.training.finite import OVERFLOWED, likely_cause, require_finite
 from core.training.interrupts import interruptible
 from core.training.loop import Objective, TrainStep, evaluate, train_one_epoch
 from core.training.progress import RunProgress, duration
+from core.training.run_facts import METRICS
 from core.training.run_folder import RESUME, RunFolder, now
 from core.training.schedules import step as step_scheduler
 from core.training.seeding import random_state, restore_random_state
 from core.training.selection import Selects, best_row
 from core.training.weights import problem_of_weights, save_weights, weights_digest
+
+STATE: dict[str, Any] = {
+    **{part: {str: object} for part in ("model", "optimizer", "scheduler", "random")},
+    "run?": {
+        **dict.fromkeys(("paper", "task", "model"), (str, None)),
+        "data": ({"name": str, "digest": str}, None),
+        "seed": (int, None),
+    },
+    "progress": {
+        "epoch": int,
+        "history": [{**METRICS, "val_loss": float, "val_accuracy": float}],
+        "best?": (str, None),
+    },
+}
+"""What a resume state holds."""
 
 
 class EpochBatches(Protocol):
@@ -292,7 +308,7 @@ def _identity(job: Job) -> dict[str, Any]:
 
 def _restore(job: Job, folder: RunFolder) -> _Progress:
     path = folder.path / RESUME
-    saved = checkpoints.load_resume_state(path)
+    saved = checkpoints.load_resume_state(path, STATE)
     if (run := saved.get("run", _identity(job))) != _identity(job):
         raise UserError(
             f"{path} is of another run ({run}, not {_identity(job)}); put back the right file, or "
@@ -304,8 +320,12 @@ def _restore(job: Job, folder: RunFolder) -> _Progress:
         job.scheduler.load_state_dict(saved["scheduler"])
         restore_random_state(saved["random"])
         progress = saved["progress"]
+        if not progress["history"]:
+            raise ValueError("no epoch was evaluated")
         return _Progress(progress["epoch"], progress["history"], progress.get("best"))
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # each part complains about foreign values in its own way
         raise UserError(
             f"{path} is not the resume state of this run ({type(error).__name__}: {error}); put "
             "back the right file, or start the run again in another folder"

@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +22,8 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import write_text_atomically
+from core.outside.text import to_json
+from core.training.run_facts import read_facts
 
 RESUME = "resume.pt"
 _LOCK = ".lock"
@@ -86,31 +87,12 @@ class RunFolder:
     def update(self, **facts: Any) -> None:
         """Merge ``facts`` into ``run.json``."""
         self.facts.update(facts)
-        write_text_atomically(self.path / "run.json", json.dumps(self.facts, indent=1) + "\n")
+        write_text_atomically(self.path / "run.json", to_json(self.facts, indent=1) + "\n")
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Replace ``metrics.jsonl``: it always agrees with the resume state."""
-        text = "".join(json.dumps(row) + "\n" for row in history)
+        text = "".join(to_json(row) + "\n" for row in history)
         write_text_atomically(self.path / "metrics.jsonl", text)
-
-
-def read_facts(path: Path) -> dict[str, Any]:
-    """``run.json`` of the run in ``path``.
-
-    Raises:
-        UserError: There is none, or it is damaged.
-    """
-    try:
-        facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(
-            f"{path} is not a run folder (run.json: {error.strerror}); check the path"
-        ) from error
-    except ValueError:  # not JSON, or not even text
-        facts = None
-    if not isinstance(facts, dict):
-        raise UserError(f"{path / 'run.json'} is damaged; put back a copy, or start the run again")
-    return facts
 
 
 def _refuse_occupied(path: Path) -> None:

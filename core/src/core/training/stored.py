@@ -13,7 +13,8 @@ from core.config import config_hash, load_values, load_yaml, to_dict
 from core.errors import UserError
 from core.training.experiment import result_keys
 from core.training.fit import Job
-from core.training.run_folder import RunFolder, read_facts
+from core.training.run_facts import read_facts
+from core.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -46,22 +47,21 @@ def stored_settings(
     """
     file, facts = path / "config.yaml", read_facts(path)
     config, given = load_yaml(config_class, file), load_values(config_class, file)
-    then, planned = facts.get("config"), facts.get("epochs_planned")
-    then = then if isinstance(then, dict) else {}
+    then, planned = facts.get("config") or {}, facts["epochs_planned"]
     was = config
-    if may_be_longer and type(planned) is int and planned >= 0:
+    if may_be_longer and planned >= 0:
         was = dataclasses.replace(config, **{epochs: planned})
     values = to_dict(was)
     lacking = [key for key in (*then, epochs) if key not in given]
     changed: list[str] = []
-    found, expected = config_hash(was, exclude=values.keys() - given), facts.get("config_hash")
+    found, expected = config_hash(was, exclude=values.keys() - given), facts["config_hash"]
     if found != expected:
         lacking = lacking or [key for key in values if key not in given]
         known = [key for key in result_keys(config) if key in given and key in then]
         changed = [key for key in known if values[key] != then[key]]
         if not lacking and not changed:
             changed = [f"hash ({found} instead of {expected})"]
-    elif facts.get("seed") != values["seed"]:
+    elif facts["seed"] != values["seed"]:
         changed = ["seed"]
     if lacking or changed:
         problems = [f"it lacks {', '.join(dict.fromkeys(lacking))}"] if lacking else []
@@ -109,7 +109,7 @@ def reopen(path: Path, job: Job) -> Iterator[RunFolder]:
         UserError: The data are others; nothing was written.
     """
     with RunFolder.reopen(path) as folder:
-        if (found := job.manifest["data"]) != (before := folder.facts.get("data")):
+        if (found := job.manifest["data"]) != (before := folder.facts["data"]):
             raise UserError(
                 f"the run in {path} was trained on {before}, and the data here are {found}; "
                 "name the same with --data_folder"
@@ -123,6 +123,6 @@ def reopen(path: Path, job: Job) -> Iterator[RunFolder]:
                 "(run.json); from here on its results may differ in the last bits",
                 file=sys.stderr,
             )
-            epoch = folder.facts.get("epochs_done")
+            epoch = folder.facts["epochs_done"]
             folder.update(resumed=[*steps, {"after_epoch": epoch, **now}])
         yield folder

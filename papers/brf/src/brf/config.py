@@ -12,7 +12,7 @@ from typing import Literal
 
 from core.config import flag_value, parse
 from core.errors import UserError
-from core.training.run_folder import read_facts
+from core.training.run_facts import read_facts
 
 PAPER = Path(__file__).resolve().parents[2]
 TaskName = Literal["ecg", "smnist", "psmnist"]
@@ -193,7 +193,7 @@ def parse_command_line(argv: Sequence[str], *, prog: str, task: str) -> tuple[Co
 
 
 def _refuse_other_task(resumed: Path, *, prog: str, task: str) -> None:
-    found = read_facts(resumed).get("task")
+    found = read_facts(resumed)["task"]
     if (found == "ecg") != (task == "ecg"):
         other = "train_ecg.py" if found == "ecg" else "train_smnist.py"
         raise UserError(f"{resumed} is a run of {found}, not one of {prog}; use {other}")

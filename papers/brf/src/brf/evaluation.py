@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,12 @@ from torch import Tensor
 from brf import published
 from brf.config import CONFIGS, PAPER, Config
 from brf.experiment import backend_of, objective_of
-from brf.models import build
+from brf.models import RecurrentSNN, build
 from brf.task import Task, load_task
 from core import checkpoints
 from core.config import from_dict
 from core.errors import UserError
+from core.outside.text import finite, to_json
 from core.training.devices import choose_device
 from core.training.environment import describe
 from core.training.loop import evaluate
@@ -38,11 +37,14 @@ def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:
     name, config, weights, permutation = _read(options)
     config = replace(config, data_folder=options.data_folder, batch_size=options.batch_size)
     task = load_task(config, permutation=permutation)
-    model = build(config, task.inputs, task.classes)
-    if permutation is not None and "permutation" in weights:
-        model.register_buffer("permutation", permutation)
-    checkpoints.load_into(model, weights, str(options.checkpoint))
-    model = model.to(device)
+
+    def make() -> RecurrentSNN:
+        model = build(config, task.inputs, task.classes)
+        if permutation is not None and "permutation" in weights:
+            model.register_buffer("permutation", permutation)
+        return model
+
+    model = checkpoints.build_with(make, weights, str(options.checkpoint)).to(device)
     batches = task.test.epoch(0)
     if options.float64:
         model = model.double()
@@ -54,7 +56,7 @@ def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:
         "model": config.neuron,
         "samples": metrics.samples,
         "accuracy": metrics.accuracy,
-        "loss": metrics.loss if math.isfinite(metrics.loss) else None,  # JSON has no NaN
+        "loss": finite(metrics.loss),
         "sop": metrics.sop,
     }
     if options.record:
@@ -65,7 +67,7 @@ def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:
         f"{metrics.sop:.2f} spikes per sample"
     )
     if options.json:
-        print(json.dumps(result))
+        print(to_json(result))
     return result
 
 
@@ -77,12 +79,15 @@ def _read(options: argparse.Namespace) -> tuple[str, Config, dict[str, Tensor], 
             path, task=options.task, neuron=options.neuron, permutation=options.permutation
         )
         return foreign.name, foreign.config, foreign.weights, foreign.permutation
-    checkpoint = checkpoints.load(path)
-    manifest = checkpoint.manifest
-    if manifest.get("paper") != "brf":
-        raise UserError(f"{path} is a checkpoint of {manifest.get('paper')}, not of brf")
-    config = from_dict(CONFIGS[manifest["task"]], manifest["config"], str(path))
-    return path.stem, config, checkpoint.weights, checkpoint.weights.get("permutation")
+    checkpoint = checkpoints.load_of_paper(path, "brf")
+    manifest, weights = checkpoint.manifest, checkpoint.weights
+    if (task := manifest.get("task")) not in CONFIGS:
+        raise UserError(f"{path} is of task {task}, not one of {', '.join(CONFIGS)}")
+    config = from_dict(CONFIGS[task], manifest["config"], str(path))
+    order = weights.get("permutation")
+    if order is not None:
+        order = published.checked_order(order, str(path))
+    return path.stem, config, weights, order
 
 
 def _record(

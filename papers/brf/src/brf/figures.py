@@ -28,8 +28,9 @@ def draw_all() -> Iterator[Path]:
     FOLDER.mkdir(parents=True, exist_ok=True)
     yield from convergence()
     for path in sorted((PAPER / "checkpoints").glob("*.safetensors")):
-        checkpoint = checkpoints.load(path)
-        if checkpoint.manifest["model"] in ("brf", "rf"):
+        checkpoint = checkpoints.load_of_paper(path, "brf")
+        manifest = checkpoint.manifest
+        if manifest.get("model") in ("brf", "rf") and manifest.get("task") in TITLES:
             yield parameters(path.stem, checkpoint)
 
 

@@ -15,15 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from brf.config import CONFIGS, PAPER, Config
 from core import checkpoints
 from core.errors import UserError
+from core.outside.shape import NAME, check
+from core.outside.tensors import check_tensor, read_archive
+from core.outside.text import read_yaml
 
 TABLE = PAPER / "checkpoints" / "published.yaml"
 _INPUTS = {"ecg": 4, "smnist": 1, "psmnist": 1}
+_KNOWN = {
+    **{"name": NAME, "weights": str, "task": set(_INPUTS), "neuron": {"brf", "rf", "alif"}},
+    **{"sub_seq_length?": int, "label_last?": bool, "permutation?": NAME},
+}
 
 
 @dataclass(frozen=True)
@@ -56,10 +62,7 @@ def load(path: Path, *, task: str | None, neuron: str | None, permutation: Path 
     Raises:
         UserError: Unreadable or unsafe file, foreign network, or task and neuron unknown.
     """
-    content = checkpoints.load_foreign(path)
-    state = content.get("model_state_dict", content)
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise UserError(f"{path} holds no state dict; expected model_state_dict with tensors")
+    state = checkpoints.load_foreign(path)
     known = _known(state)
     task, neuron = task or known.get("task"), neuron or known.get("neuron")
     if task is None or neuron is None:
@@ -102,7 +105,16 @@ def convert(state: Mapping[str, Tensor], inputs: int, origin: str) -> dict[str, 
         UserError: Keys that no network of the paper has.
     """
     try:
-        joint = state["hidden.linear.weight"] * state.get("hidden.linear.mask", 1.0)
+        joint = state["hidden.linear.weight"]
+        if joint.dim() != 2 or len(joint) != joint.shape[1] - inputs:
+            raise UserError(
+                f"{origin}: hidden.linear.weight has shape {list(joint.shape)}, expected "
+                f"[H, {inputs} + H]; name the right --task"
+            )
+        if (mask := state.get("hidden.linear.mask")) is not None:
+            if mask.shape != joint.shape:  # broadcasting could make anything of it
+                raise UserError(f"{origin}: hidden.linear.mask has another shape than its weight")
+            joint = joint * mask
         weights = {
             "hidden.input_weight": joint[:, :inputs].contiguous(),
             "hidden.recurrent_weight": joint[:, inputs:].contiguous(),
@@ -133,8 +145,20 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
+def checked_order(order: Tensor, origin: str) -> Tensor:
+    """``order`` when it is a permutation of the 784 pixels.
+
+    Raises:
+        UserError: It is none.
+    """
+    whole = order.shape == (784,) and order.dtype == torch.int64
+    if not whole or not torch.equal(order.sort().values, torch.arange(784)):
+        raise UserError(f"{origin} is no permutation of 784 pixels; fetch it again")
+    return order
+
+
 def _known(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    table = check(read_yaml(TABLE), [_KNOWN], str(TABLE))
     digest = weights_digest(state)
     return next((row for row in table if row["weights"] == digest), {})
 
@@ -146,10 +170,7 @@ def _permutation(path: Path, known: Mapping[str, Any], given: Path | None) -> Te
             f"{path.name} is of no use without the pixel order it was trained on, and {file} does "
             "not exist; name it with --permutation"
         )
-    try:
-        order = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(f"{file} is not a readable pixel order; fetch it again") from error
-    if not isinstance(order, Tensor) or not torch.equal(order.sort().values, torch.arange(784)):
-        raise UserError(f"{file} is no permutation of 784 pixels")
-    return order
+    order = read_archive(file, "fetch it again")
+    if not isinstance(order, Tensor):
+        raise UserError(f"{file} is no permutation of 784 pixels; fetch it again")
+    return checked_order(check_tensor(order, str(file)), str(file))

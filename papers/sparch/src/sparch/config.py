@@ -14,7 +14,7 @@ from typing import Any, Literal
 from core.config import flag_value, parse
 from core.config_fields import Text, read_value
 from core.errors import UserError
-from core.training.run_folder import read_facts
+from core.training.run_facts import read_facts
 
 PAPER = Path(__file__).resolve().parents[2]
 SPIKING = ("LIF", "adLIF", "RLIF", "RadLIF")
@@ -238,6 +238,6 @@ def _refuse_other_folder(folder: Path) -> None:
             f"{theirs} was saved by the authors' code as a whole module, which is not loaded here, "
             f"because it could run code. {SAVE_STATE_DICT}"
         )
-    paper = read_facts(folder).get("paper")
+    paper = read_facts(folder)["paper"]
     if paper != "sparch":
         raise UserError(f"{folder} is a run of {paper}, not of sparch; choose another folder")

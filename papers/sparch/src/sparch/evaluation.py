@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from torch import Tensor
 from core import checkpoints
 from core.config import from_dict
 from core.errors import UserError
+from core.outside.text import to_json
 from core.training.devices import choose_device
 from core.training.environment import describe
 from core.training.run_folder import now
@@ -26,6 +26,7 @@ from sparch.published import from_published
 from sparch.repeated import evaluate_repeatedly
 from sparch.task import SHAPES, Task, load_task
 
+_LAYER = re.compile(r"([as]nn)\.(\d{1,3})\.", re.ASCII)
 _DATASETS = {shape: name for name, shape in SHAPES.items()}
 
 
@@ -40,9 +41,9 @@ def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:
     config = _with_options(config, options)
     device = choose_device(config.device, config.threads)
     task = load_task(config)
-    model = build(config, task.inputs, task.classes)
-    checkpoints.load_into(model, weights, str(path))
-    model = model.to(device)
+    model = checkpoints.build_with(
+        lambda: build(config, task.inputs, task.classes), weights, str(path)
+    ).to(device)
     evaluations = evaluate_repeatedly(
         model,
         task.test,
@@ -61,28 +62,36 @@ def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:
         _record(path, result, task, device, backend_of(model, config.backend))
     print(evaluations)
     if options.json:
-        print(json.dumps(result))
+        print(to_json(result))
     return result
 
 
 def _read(path: Path) -> tuple[Config, dict[str, Tensor]]:
     """Settings and weights of a checkpoint."""
     if path.suffix == ".safetensors":
-        checkpoint = checkpoints.load(path)
-        paper = checkpoint.manifest.get("paper")
-        if paper != "sparch":
-            raise UserError(f"{path} is a checkpoint of {paper}, not of sparch")
-        return from_dict(Config, checkpoint.manifest["config"], str(path)), checkpoint.weights
+        return read_own(path)
     try:
-        content = checkpoints.load_foreign(path)
+        weights = from_published(checkpoints.load_foreign(path))
     except UserError as error:
         if not path.is_file():
             raise
         raise UserError(f"{error}. {SAVE_STATE_DICT}") from error
-    if not all(isinstance(weight, Tensor) for weight in content.values()):
-        raise UserError(f"{path} holds more than tensors by name; save the state_dict alone")
-    weights = from_published(content)
     return infer_config(weights, str(path)), weights
+
+
+def read_own(path: Path) -> tuple[Config, dict[str, Tensor]]:
+    """Settings and weights of a checkpoint that a training of this paper wrote.
+
+    Raises:
+        UserError: It is damaged, or of another paper.
+    """
+    checkpoint = checkpoints.load_of_paper(path, "sparch")
+    config = from_dict(Config, checkpoint.manifest["config"], str(path))
+    if config.nb_layers > len(checkpoint.weights):
+        raise UserError(
+            f"{path} has fewer weights than its {config.nb_layers} layers; fetch or copy it again"
+        )
+    return config, checkpoint.weights
 
 
 def infer_config(weights: Mapping[str, Tensor], origin: str) -> Config:
@@ -95,15 +104,9 @@ def infer_config(weights: Mapping[str, Tensor], origin: str) -> Config:
     Raises:
         UserError: They are of no network of this paper.
     """
-    layers = {int(found[1]) for key in weights if (found := re.match(r"[as]nn\.(\d+)\.", key))}
     kind = "snn" if any(key.startswith("snn.") for key in weights) else "ann"
-    last = max(layers, default=0)
-    first, readout = (weights.get(f"{kind}.{layer}.W.weight") for layer in (0, last))
-    if first is None or readout is None or last == 0:
-        raise UserError(f"{origin} is no state dict of a network of this paper")
+    (hiddens, inputs), (classes, features), last = outer_shapes(weights, origin)
     names = {key.removeprefix(f"{kind}.0.") for key in weights if key.startswith(f"{kind}.0.")}
-    hiddens, inputs = first.shape
-    classes, features = readout.shape
     dataset = _DATASETS.get((inputs, classes))
     if dataset is None:
         raise UserError(f"{origin} takes {inputs} inputs to {classes} classes: none of the tasks")
@@ -117,6 +120,26 @@ def infer_config(weights: Mapping[str, Tensor], origin: str) -> Config:
         bidirectional=features == 2 * hiddens,
         dataset_name=dataset,  # type: ignore[arg-type]
     )
+
+
+def outer_shapes(
+    weights: Mapping[str, Tensor], origin: str
+) -> tuple[tuple[int, int], tuple[int, int], int]:
+    """Shapes of the input matrices of the first and the last layer, and the number of the last.
+
+    Raises:
+        UserError: The names and shapes are of no network of this paper.
+    """
+    found = {int(match[2]): match[1] for key in weights if (match := _LAYER.match(key))}
+    last = len(found) - 1
+    ends = [weights.get(f"{found.get(layer)}.{layer}.W.weight") for layer in (0, last)]
+    first, readout = (
+        (weight.shape[0], weight.shape[1]) if weight is not None and weight.dim() == 2 else None
+        for weight in ends
+    )
+    if last < 1 or found.keys() != set(range(last + 1)) or first is None or readout is None:
+        raise UserError(f"{origin} is no state dict of a network of this paper")
+    return first, readout, last
 
 
 def _model_type(kind: str, names: set[str]) -> str:

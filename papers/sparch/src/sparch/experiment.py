@@ -25,7 +25,7 @@ from core.training.experiment import (
     report,
     result_keys,
 )
-from core.training.fit import Job, fit
+from core.training.fit import STATE, Job, fit
 from core.training.loop import Objective, backpropagation_step
 from core.training.run_folder import RESUME, RunFolder
 from core.training.schedules import plateau_of_accuracy
@@ -108,7 +108,7 @@ def _continued(config: Config, folder: Path) -> Config:
     keys = [key for key in result_keys(config) if key != "nb_epochs"]
     refuse_changes(stored, config, [*keys, "out"], flag="--use_pretrained_model")
     # not from run.json, which a kill may have left one epoch behind
-    done = checkpoints.load_resume_state(folder / RESUME)["progress"]["epoch"]
+    done = checkpoints.load_resume_state(folder / RESUME, STATE)["progress"]["epoch"]
     if config.start_epoch != done:
         raise UserError(
             f"--start_epoch is {config.start_epoch}, but the last epoch of the run in {folder} is "
@@ -228,7 +228,7 @@ def _test_only(config: Config) -> None:
 
 
 def _tests_of(job: Job, task: Task, path: Path, config: Config) -> Evaluations:
-    checkpoint = checkpoints.load(path)
+    checkpoint = checkpoints.load(path, {"epoch": int})
     checkpoints.load_into(job.model, checkpoint.weights, str(path))
     return evaluate_repeatedly(
         job.model,

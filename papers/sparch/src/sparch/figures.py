@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from core import checkpoints
-from core.config import from_dict
 from core.data.binning import BinnedEvents, bin_events, linear_edges
 from core.data.events import EventData
 from core.data.fetch import is_present
@@ -20,17 +19,21 @@ from core.data.speech import find_speech, load_event_split
 from core.layers import SoftmaxSumReadout, SpikingLayer
 from core.layers.normalization import normalize
 from core.neurons.adaptive import Bounded
+from core.outside.shape import NAME, check, inside
 from core.plots import Row, before_and_after, compare_curves, raster, violins
 from core.projection import project
 from core.records import Record, load_claims, load_manifest, load_records
 from core.scan import scan
 from core.training.seeding import seed_everything
 from sparch.config import PAPER, Config
+from sparch.evaluation import outer_shapes, read_own
 from sparch.models import NON_SPIKING, SNN, SPIKING, build
 from sparch.task import MAX_TIME, STEPS
 
 FOLDER = PAPER / "results" / "figures"
 _BATCH = 128
+_DRAWN = {"protocol": NAME, "nb_hiddens": int}
+"""What names a curve, of the settings in a record."""
 
 
 class Drawn(NamedTuple):
@@ -53,15 +56,13 @@ class Kept:
     @property
     def label(self) -> str:
         """Such as ``RadLIF 128``."""
-        return _label(self.entry["model"], self.config.nb_hiddens)
+        return _label(self.config.model_type, self.config.nb_hiddens)
 
     def network(self, *, trained: bool = True) -> SNN:
         """The network, as it was kept or as its seed made it."""
         seed_everything(self.config.seed)
-        first, last = (
-            self.weights[f"snn.{layer}.W.weight"] for layer in (0, self.config.nb_layers - 1)
-        )
-        model = build(self.config, first.shape[1], len(last))
+        (_, inputs), (classes, _), _ = outer_shapes(self.weights, self.stem)
+        model = build(self.config, inputs, classes)
         assert isinstance(model, SNN)
         if trained:
             checkpoints.load_into(model, self.weights, self.stem)
@@ -115,9 +116,10 @@ def learning_curves(runs: Sequence[Record]) -> Iterator[Drawn]:
     figures: dict[tuple[str, str], dict[str, list[Record]]] = {}
     for run in runs:
         if not set(run.changes) - {"protocol"}:
-            config = run.fields["config"]
+            config = check(run.fields["config"], _DRAWN, run.id)
             place = (str(run.fields["data"]["name"]), str(config["protocol"]))
-            label = _label(run.fields["model"], config["nb_hiddens"])
+            model = check(run.fields["model"], {*SPIKING, *NON_SPIKING}, run.id)
+            label = _label(model, config["nb_hiddens"])
             figures.setdefault(place, {}).setdefault(label, []).append(run)
     for (data, protocol), networks in figures.items():
         goals, where = {}, ""
@@ -262,11 +264,10 @@ def _kept_networks() -> list[Kept]:
     """Spiking networks on events, one per network, data and protocol: that of the least seed."""
     chosen: dict[tuple[str, str, str], Kept] = {}
     for entry in sorted(load_manifest(PAPER), key=lambda entry: int(entry["seed"])):
-        path = PAPER / "checkpoints" / entry["file"]
-        checkpoint = checkpoints.load(path)
-        config = from_dict(Config, checkpoint.manifest["config"], path.name)
+        path = inside(PAPER / "checkpoints", entry["file"])
+        config, weights = read_own(path)
         if config.is_spiking and config.dataset_name in ("shd", "ssc"):
-            kept = Kept(path.stem, entry, config, checkpoint.weights)
+            kept = Kept(path.stem, entry, config, weights)
             chosen.setdefault((kept.label, entry["data"]["name"], config.protocol), kept)
     return sorted(chosen.values(), key=lambda kept: _place(kept.label))
 
