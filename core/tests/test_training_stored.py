@@ -172,7 +172,7 @@ def test_threads_are_kept(tmp_path: Path) -> None:
     assert [stored_threads(folder, asked) for asked in (0, 3)] == [3, 3]
     with pytest.raises(UserError, match=r"^--resume continues .* number of threads, which is 3;"):
         stored_threads(folder, 2)
-    assert stored_threads(write(tmp_path / "older"), 2) == 2
+    assert stored_threads(write(tmp_path / "unknown", threads=0), 2) == 2
 
 
 def test_resume_state_of_another_run(stopped: Path) -> None:

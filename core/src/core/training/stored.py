@@ -87,8 +87,8 @@ def stored_threads(path: Path, asked: int, *, flag: str = "--resume") -> int:
     Raises:
         UserError: Another number is asked for.
     """
-    threads = read_facts(path).get("threads")
-    if type(threads) is not int or threads < 1:
+    threads: int = read_facts(path)["threads"]
+    if threads < 1:
         return asked
     if asked not in (0, threads):
         raise UserError(
