@@ -177,3 +177,13 @@ def test_layer_norm_is_over_the_neurons_of_one_step() -> None:
     y = normalize(make_norm("layernorm", 30), x)
     expected = (x - x.mean(2, keepdim=True)) / (x.var(2, correction=0, keepdim=True) + 1e-5).sqrt()
     torch.testing.assert_close(y, expected)
+
+
+def test_batch_norm_of_one_value_per_neuron() -> None:
+    """Two steps of one sample are enough, and evaluation needs nothing."""
+    layer, _ = layer_and_input(normalization="batchnorm")
+    size = layer.W.in_features
+    layer(torch.rand(2, 1, size))
+    with pytest.raises(UserError, match=r"one value per neuron, .*another --batch_size"):
+        layer(torch.rand(1, 1, size))
+    layer.eval()(torch.rand(1, 1, size))

@@ -277,6 +277,30 @@ def test_checkpoint_of_a_lost_network(tmp_path: Path, capsys: Capture) -> None:
     assert "weights.pth holds a network that is lost: snn.0.W.weight with NaN" in told
 
 
+@pytest.mark.parametrize(("size", "use"), [(47, "46 or 48"), (1, "2"), (48, None), (500, None)])
+def test_last_batch_of_one(
+    size: int, use: str | None, tiny_shd: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """Of 48 samples; the readout of a network without spikes normalises over samples alone."""
+    options = (
+        *(*TINY, "--model_type", "GRU", "--protocol", "published", "--data_folder", tiny_shd),
+        *("--batch_size", size, "--nb_epochs", 1, "--out", tmp_path / "run"),
+    )
+    if use is None:
+        assert call(*options) == 0
+        return
+    told = refusal(capsys, *options)
+    assert f"--batch_size {size} leaves a single one of 48 training samples" in told
+    assert f"use --batch_size {use}, or --normalization layernorm" in told
+    assert not (tmp_path / "run").exists()
+    assert call(*options, "--normalization", "layernorm") == 0
+
+
+def test_spiking_layers_normalise_over_steps_too(tiny_shd: Path, tmp_path: Path) -> None:
+    options = ("--protocol", "published", "--data_folder", tiny_shd, "--batch_size", 47)
+    assert call(*TINY, *options, "--nb_epochs", 1, "--out", tmp_path / "run") == 0
+
+
 def test_recording_with_nan(tmp_path: Path, capsys: Capture) -> None:
     """It says nothing of the network that reads it, which would only stop to spike."""
     write_synthetic_sc(tmp_path / "sc")

@@ -6,6 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from core.errors import UserError
+
 Normalization = Literal["batchnorm", "layernorm", "none"]
 """Over samples and steps per neuron, over neurons per sample and step, or not at all."""
 
@@ -40,6 +42,16 @@ def make_norm(kind: Normalization, size: int) -> nn.Module:
 
 
 def normalize(norm: nn.Module, x: Tensor) -> Tensor:
-    """Run a module of :func:`make_norm` on ``[..., N]``, leading dimensions as one."""
-    normalized: Tensor = norm(x.flatten(0, -2))
+    """Run a module of :func:`make_norm` on ``[..., N]``, leading dimensions as one.
+
+    Raises:
+        UserError: Batch norm is trained on a single value per neuron, which has no variance.
+    """
+    rows = x.flatten(0, -2)
+    if len(rows) == 1 and norm.training and isinstance(norm, nn.BatchNorm1d):
+        raise UserError(
+            "batch norm cannot be trained on one value per neuron, but a batch is a single sample "
+            "with a single step; use another --batch_size, or another normalisation"
+        )
+    normalized: Tensor = norm(rows)
     return normalized.view(x.shape)

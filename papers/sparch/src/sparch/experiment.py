@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from core import checkpoints
 from core.config import to_yaml
@@ -82,6 +83,7 @@ def _train(config: Config, base: Path | None) -> None:
     task = load_task(config)
     seed_everything(config.seed)
     job = make_job(settings, task, device)
+    _refuse_batch_of_one(settings, task, job)
     with _run_folder(settings, job, base, earlier) as folder, _told(folder.path, config):
         print(headline(job, folder, samples=_samples(task), resumed=earlier is not None))
         if config.log_tofile:
@@ -115,6 +117,26 @@ def _continued(config: Config, folder: Path) -> Config:
             f"{done}; use --start_epoch {done}"
         )
     return replace(config, nb_epochs=done + config.nb_epochs)
+
+
+def _refuse_batch_of_one(config: Config, task: Task, job: Job) -> None:
+    """The readout of a network without spikes takes batch norm over samples alone.
+
+    Raises:
+        UserError: A training batch is a single sample; the authors' code dies there, at the end of
+            the first epoch.
+    """
+    samples, size = task.train.samples, config.batch_size
+    batch_norm = any(isinstance(module, nn.BatchNorm1d) for module in job.model.modules())
+    fitting = [n for n in range(1, samples + 1) if (samples % n or n) > 1]  # samples of the last
+    if config.is_spiking or not batch_norm or size in fitting or size > samples > 1:
+        return
+    nearest = [*[n for n in fitting if n < size][-1:], *[n for n in fitting if n > size][:1]]
+    use = f"--batch_size {' or '.join(map(str, nearest))}, or " if nearest else ""
+    raise UserError(
+        f"--batch_size {size} leaves a single one of {samples} training samples for the last "
+        f"batch, on which batch norm cannot be trained; use {use}--normalization layernorm"
+    )
 
 
 def make_job(config: Config, task: Task, device: torch.device) -> Job:
