@@ -1,0 +1,88 @@
+"""Every configuration file becomes the training that it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from brf.config import PAPER, Config, EcgConfig, SmnistConfig
+from brf.experiment import make_job
+from brf.task import load_task
+from core.config import load_yaml
+from core.data import digest, load_digits, load_synthetic_ecg
+from core.neurons import Normal, Uniform
+from core.testing.recipe import Recipe, assert_job_follows
+from core.training.fit import Job
+from core.training.seeding import seed_everything
+
+FILES = sorted((PAPER / "configs").glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _loaded_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for load in (load_digits, load_synthetic_ecg, digest):
+            patch.setattr(f"brf.task.{load.__name__}", cache(load))
+        yield
+
+
+def make(config: Config) -> Job:
+    """As ``brf.experiment.run``."""
+    task = load_task(config)
+    seed_everything(config.seed)
+    return make_job(config, task, torch.device("cpu"))
+
+
+def recipe_of(config: Config) -> Recipe:
+    hidden: dict[str, Uniform | Normal]
+    if config.neuron == "alif":
+        hidden = {"tau_mem": Normal(*config.tau_mem), "tau_adp": Normal(*config.tau_adp)}
+    else:
+        hidden = {"omega": Uniform(*config.omega), "b_offset": Uniform(*config.b_offset)}
+    if isinstance(config, SmnistConfig):
+        rows = np.bincount(load_digits("train").labels)
+        available = sum(int(config.train_fraction * count) for count in rows)
+        test = 360
+    else:
+        available, test = 256, 64
+    held_out = int(config.val_fraction * available)
+    return Recipe(
+        optimizer={"adam": torch.optim.Adam, "radam": torch.optim.RAdam}[config.optimizer],
+        lr=config.lr,
+        rate=lambda epoch: config.lr * (1 - (epoch - 1) / config.epochs),
+        clip_norm=config.clip_norm,
+        dropout=(),
+        batch_size=config.batch_size,
+        samples=(available - held_out, held_out, test),
+        split_by_seed=True,
+        epochs=config.epochs,
+        selects="val_loss",
+        initial={
+            **{f"hidden.neuron.{name}": law for name, law in hidden.items()},
+            "out.neuron.tau_mem": Normal(*config.tau_out),
+        },
+    )
+
+
+def unpermuted(job: Job, x_TI: Tensor) -> Tensor:
+    order = getattr(job.model, "permutation", None)
+    return x_TI if order is None else x_TI[order.argsort()]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_job_follows_the_file(file: Path) -> None:
+    config = load_yaml(EcgConfig if "ecg" in file.stem else SmnistConfig, file)
+    assert_job_follows(
+        recipe_of,
+        make,
+        replace(config, data="embedded", backend="reference", hidden=40),
+        ranges=("omega", "b_offset", "tau_mem", "tau_adp", "tau_out"),
+        sample=unpermuted,
+    )
