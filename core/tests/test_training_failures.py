@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from core.training.fit import Job
 from core.training.run_folder import RunFolder
 
 from . import training_toy as toy
-from .training_toy import EPOCHS, assert_same_run, at_step, make_job, stop, train
+from .training_toy import EPOCHS, assert_same_run, at_step, facts, make_job, stop, train
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,45 @@ def test_disk_full_while_saving(
     assert not list(folder.glob(".*.tmp"))
     train(folder, make_job(), resume=True)
     assert_same_run(folder, whole)
+
+
+def test_no_room_for_anything_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Path
+) -> None:
+    folder = tmp_path / "my run's folder"
+
+    def fill(_: object) -> None:
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(RunFailed) as failed:
+        train(folder, make_job(wrap=at_step(2, 1, fill)))
+    monkeypatch.undo()
+    assert f"continue with --resume {shlex.quote(str(folder))}" in str(failed.value)
+    assert facts(folder)["status"] == "failed"
+    train(folder, make_job(), resume=True)
+    assert_same_run(folder, whole)
+
+
+def test_no_room_to_say_that_it_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Path
+) -> None:
+    update = RunFolder.update
+
+    def full(self: RunFolder, **facts: object) -> None:
+        if facts.get("status") == "finished":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        update(self, **facts)
+
+    monkeypatch.setattr(RunFolder, "update", full)
+    with pytest.raises(RunFailed, match=f"up to epoch {EPOCHS} is kept .* make room, then"):
+        train(tmp_path / "run", make_job())
+    monkeypatch.undo()
+    assert facts(tmp_path / "run")["status"] == "failed"
+    train(tmp_path / "run", make_job(), resume=True)
+    assert_same_run(tmp_path / "run", whole)
 
 
 @pytest.fixture

@@ -15,6 +15,10 @@ from core.training.run_facts import read_facts
 from core.training.run_folder import RESUME, RunFolder
 
 
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def create(path: Path) -> None:
     with RunFolder.create(path, "lr: 1\n", run_json()):
         pass
@@ -42,15 +46,64 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     assert (tmp_path / "run.json").is_file()
 
 
-@pytest.mark.parametrize("name", ["run.json", "notes.txt", ".hidden"])
-def test_a_folder_with_files_is_left_alone(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text("mine")
-    before = contents(tmp_path)
-    with pytest.raises(UserError) as refused:
-        create(tmp_path)
-    assert f"--resume {tmp_path}" in str(refused.value)
-    assert "--out" in str(refused.value)
-    assert contents(tmp_path) == before
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["run.json", RESUME], "is not overwritten; continue it with --resume '{}', or choose"),
+        (["run.json"], "stopped before its first checkpoint; remove it, or choose another"),
+        (["notes.txt"], "is not overwritten; choose another folder with --out"),
+        ([".hidden"], "is not overwritten; choose another folder with --out"),
+    ],
+)
+def test_a_folder_with_files_is_left_alone(names: list[str], told: str, tmp_path: Path) -> None:
+    path = tmp_path / "a run; of mine"
+    path.mkdir()
+    for name in names:
+        (path / name).write_text("mine")
+    before = contents(path)
+    with pytest.raises(UserError, match=re.escape(told.format(path))):
+        create(path)
+    assert contents(path) == before
+
+
+def test_the_messages_about_a_run_without_a_checkpoint_agree(tmp_path: Path) -> None:
+    """Neither sends to the other."""
+    create(tmp_path / "run")
+    with (
+        pytest.raises(UserError, match="start it again in another folder, or remove this one"),
+        RunFolder.reopen(tmp_path / "run"),
+    ):
+        pass
+    with pytest.raises(UserError, match="remove it, or choose another folder with --out") as told:
+        create(tmp_path / "run")
+    assert "--resume" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(UserError("no log"), "failed"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_a_run_that_ends_before_it_trains(
+    error: BaseException, status: str, tmp_path: Path
+) -> None:
+    with pytest.raises(type(error)), RunFolder.create(tmp_path, "", {"status": "running"}):
+        raise error
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == status
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted"])
+def test_the_status_needs_no_room(
+    status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk takes no new file, but other bytes in the place of old ones."""
+    started = {"status": "running", "seed": 3, "finished": None, "epochs_done": 0}
+    with RunFolder.create(tmp_path, "", started) as folder:
+        size = (tmp_path / "run.json").stat().st_size
+        monkeypatch.setattr("os.fsync", full)
+        folder.leave(status)
+    monkeypatch.undo()
+    assert (tmp_path / "run.json").stat().st_size == size
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert facts == {**started, "status": status}
 
 
 @pytest.mark.parametrize("below", [".", "deeper/still"])
@@ -62,9 +115,6 @@ def test_a_file_in_the_way(below: str, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(UserError, match=r"No space left on device\); make room"):
         create(tmp_path / "run")
@@ -129,7 +179,9 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
 def test_nothing_to_resume_from(tmp_path: Path) -> None:
     create(tmp_path)
     with (
-        pytest.raises(UserError, match="stopped before its first checkpoint; start it again"),
+        pytest.raises(
+            UserError, match="before its first checkpoint, so there is nothing to continue"
+        ),
         RunFolder.reopen(tmp_path),
     ):
         pass

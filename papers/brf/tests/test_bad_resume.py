@@ -193,7 +193,7 @@ def no_config(folder: Path) -> None:
         (malicious_pickle, r"resume\.pt was refused: "),
         (another_network, r"resume\.pt belongs to another network: hidden\.neuron\.omega"),
         (no_state, r"lacks model, optimizer, .*start the run again"),
-        (no_resume_state, "stopped before its first checkpoint; start it again"),
+        (no_resume_state, "before its first checkpoint, .* start it again in another folder"),
         (damaged_facts, r"run\.json.* put back a copy"),
         (damaged_config, r"config\.yaml: cannot be read as YAML"),
         (truncated_config, r"config\.yaml is not what the run started with, .* it lacks data, "),

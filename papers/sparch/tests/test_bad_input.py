@@ -18,6 +18,7 @@ from core import checkpoints
 from core.data.speech_commands import load_sc
 from core.data.synthetic_speech import write_synthetic_sc
 from core.testing import contents, facts, message
+from core.training.run_folder import RunFolder
 from sparch.models import SNN
 from sparch.published import to_published
 
@@ -266,6 +267,28 @@ def test_checkpoint_with_an_odd_layer(tmp_path: Path, capsys: Capture) -> None:
     torch.save({**weights, "snn.1.b": torch.zeros(5)}, tmp_path / "weights.pth")
     told = refusal(capsys, tmp_path / "weights.pth", "--data_folder", "embedded", script="evaluate")
     assert "belongs to another network: 'snn.1.neuron.b' is not part of this network" in told
+
+
+def test_no_room_for_the_tests(
+    tiny_shd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    update = RunFolder.update
+
+    def full(self: RunFolder, **facts: object) -> None:
+        if "tests" in facts:
+            raise OSError(28, "No space left on device")
+        update(self, **facts)
+
+    monkeypatch.setattr(RunFolder, "update", full)
+    options = (*TINY, "--data_folder", tiny_shd, "--nb_epochs", 0, "--out", tmp_path / "a run")
+    capsys.readouterr()
+    assert call(*options) == 1
+    told = message(capsys)
+    assert "(No space left on device), but the training is finished" in told
+    assert f"--resume '{tmp_path / 'a run'}' tests it" in told
+    monkeypatch.undo()
+    assert call("--resume", tmp_path / "a run", "--data_folder", tiny_shd) == 0
+    assert facts(tmp_path / "a run")["tests"]["samples"] == 24
 
 
 def test_checkpoint_of_a_lost_network(tmp_path: Path, capsys: Capture) -> None:

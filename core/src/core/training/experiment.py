@@ -16,7 +16,7 @@ from core.neurons import Neuron
 from core.scan import Case, choose
 from core.training.environment import describe
 from core.training.fit import Job, spikes_of
-from core.training.run_folder import RunFolder, now
+from core.training.run_folder import RunFolder, now, resume_flag
 from core.training.selection import best_row, selection_name
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def report(job: Job, folder: RunFolder, history: list[dict[str, Any]]) -> str:
     except OSError as error:
         raise RunFailed(
             f"cannot write {picture} ({error.strerror}), but the training is finished and saved "
-            f"in {folder.path}; make room and draw it with --resume {folder.path}"
+            f"in {folder.path}; make room and draw it with {resume_flag(folder.path)}"
         ) from error
     by = selection_name(job.selects)
     if job.test is job.validation:

@@ -23,7 +23,7 @@ from core.training.interrupts import interruptible
 from core.training.loop import Objective, TrainStep, evaluate, train_one_epoch
 from core.training.progress import RunProgress, duration
 from core.training.run_facts import METRICS
-from core.training.run_folder import RESUME, RunFolder, now
+from core.training.run_folder import RESUME, RunFolder, now, resume_flag
 from core.training.schedules import step as step_scheduler
 from core.training.seeding import random_state, restore_random_state
 from core.training.selection import Selects, best_row
@@ -117,7 +117,7 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
     """
     state = _restore(job, folder) if resume else _Progress()
     lost = _lost_weights(job, folder, state) if resume else []
-    status = "failed"
+    status: str | None = "failed"
     with interruptible() as check:
         try:
             # The resume state is the truth; a kill may have left the other files behind it.
@@ -126,7 +126,8 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
             for name in lost:
                 save_weights(job, folder, name, state.history[-1])
             _run(job, folder, state, check, fresh=not resume)
-            status = "finished"
+            folder.update(status="finished", finished=now())
+            status = None
         except NotFinite as error:
             raise RunFailed(f"{error}. {_kept(folder)[0]}") from error
         except OSError as error:
@@ -139,7 +140,8 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
             status = "interrupted"
             raise KeyboardInterrupt("stopped. {}; {}".format(*_kept(folder))) from None
         finally:
-            _leave_status(folder, status)
+            if status is not None:
+                folder.leave(status)
     return state.history
 
 
@@ -364,13 +366,5 @@ def _kept(folder: RunFolder) -> tuple[str, str]:
     epoch = folder.facts.get("epochs_done", 0)
     return (
         f"Everything up to epoch {epoch} is kept in {folder.path}",
-        f"continue with --resume {folder.path}",
+        f"continue with {resume_flag(folder.path)}",
     )
-
-
-def _leave_status(folder: RunFolder, status: str) -> None:
-    try:
-        folder.update(status=status, finished=now() if status == "finished" else None)
-    except OSError:
-        if status == "finished":
-            raise

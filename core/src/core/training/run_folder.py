@@ -14,8 +14,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -54,16 +56,22 @@ class RunFolder:
             UserError: The folder holds files already, cannot be written, or another process
                 runs in it.
         """
-        with _explained(f"cannot write the output folder {path}", "choose another with --out"):
+        with explained(f"cannot write the output folder {path}", "choose another with --out"):
             _refuse_occupied(path)
             path.mkdir(parents=True, exist_ok=True)
         with _locked(path):
             _refuse_occupied(path)
             folder = cls(path)
-            with _explained(f"cannot write into {path}", "make room, or choose another --out"):
+            with explained(f"cannot write into {path}", "make room, or choose another --out"):
                 write_text_atomically(path / "config.yaml", config_yaml)
                 folder.update(**facts)
-            yield folder
+            try:
+                yield folder
+            except BaseException as error:  # before anything was computed, or what fit tells
+                if folder.facts.get("status") == "running":
+                    stopped = isinstance(error, KeyboardInterrupt)
+                    folder.leave("interrupted" if stopped else "failed")
+                raise
 
     @classmethod
     @contextmanager
@@ -77,7 +85,8 @@ class RunFolder:
         read_facts(path)  # before a lock is put into what may be any folder
         if not (path / RESUME).is_file():
             raise UserError(
-                f"{path} stopped before its first checkpoint; start it again without --resume"
+                f"{path} stopped before its first checkpoint, so there is nothing to continue; "
+                "start it again in another folder, or remove this one first"
             )
         with _locked(path):
             folder = cls(path)
@@ -89,6 +98,18 @@ class RunFolder:
         self.facts.update(facts)
         write_text_atomically(self.path / "run.json", to_json(self.facts, indent=1) + "\n")
 
+    def leave(self, status: str) -> None:
+        """Note in ``run.json`` how the run ended early, where that is possible at all."""
+        self.facts.update(status=status, finished=None)
+        try:
+            self.update()
+        except OSError:
+            # A full disk has no room for another file, but for other content of the same one.
+            content = to_json(self.facts).encode()
+            with suppress(OSError), open(self.path / "run.json", "r+b") as file:
+                if len(content) < (size := os.fstat(file.fileno()).st_size):
+                    file.write(content.ljust(size - 1) + b"\n")
+
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Replace ``metrics.jsonl``: it always agrees with the resume state."""
         text = "".join(to_json(row) + "\n" for row in history)
@@ -97,11 +118,14 @@ class RunFolder:
 
 def _refuse_occupied(path: Path) -> None:
     # A lock alone is what a start leaves behind that failed at once.
-    if path.exists() and (not path.is_dir() or any(p.name != _LOCK for p in path.iterdir())):
-        raise UserError(
-            f"{path} exists already and is not overwritten; continue it with "
-            f"--resume {path}, or choose another folder with --out"
-        )
+    if not path.exists() or (path.is_dir() and all(p.name == _LOCK for p in path.iterdir())):
+        return
+    what, use = "exists already and is not overwritten", ""
+    if (path / RESUME).is_file():
+        use = f"continue it with {resume_flag(path)}, or "
+    elif (path / "run.json").is_file():
+        what, use = "holds a run that stopped before its first checkpoint", "remove it, or "
+    raise UserError(f"{path} {what}; {use}choose another folder with --out")
 
 
 @contextmanager
@@ -110,7 +134,7 @@ def _locked(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(path / _LOCK, timeout=0, fallback_to_soft=False)
-    with _explained(f"cannot lock the run folder {path}", "make it writable, or use a copy"):
+    with explained(f"cannot lock the run folder {path}", "make it writable, or use a copy"):
         try:
             lock.acquire()
         except Timeout as error:
@@ -123,8 +147,14 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def resume_flag(path: Path) -> str:
+    """What continues the run in ``path``, as a shell takes it."""
+    return f"--resume {shlex.quote(str(path))}"
+
+
 @contextmanager
-def _explained(problem: str, next_step: str) -> Iterator[None]:
+def explained(problem: str, next_step: str) -> Iterator[None]:
+    """Where a file cannot be written, UserError with the system's reason between the two."""
     try:
         yield
     except OSError as error:

@@ -14,7 +14,7 @@ from core.errors import UserError
 from core.training.experiment import result_keys
 from core.training.fit import Job
 from core.training.run_facts import read_facts
-from core.training.run_folder import RunFolder
+from core.training.run_folder import RunFolder, explained
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -124,5 +124,6 @@ def reopen(path: Path, job: Job) -> Iterator[RunFolder]:
                 file=sys.stderr,
             )
             epoch = folder.facts["epochs_done"]
-            folder.update(resumed=[*steps, {"after_epoch": epoch, **now}])
+            with explained(f"cannot write into {path}", "make room"):
+                folder.update(resumed=[*steps, {"after_epoch": epoch, **now}])
         yield folder

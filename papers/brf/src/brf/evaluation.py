@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,6 @@ def _record(
             **result,
             **describe(device, backend),
             # without the folder: it tells of one machine only
-            "command": f"python evaluate.py {options.checkpoint.name} --record",
+            "command": shlex.join(["python", "evaluate.py", options.checkpoint.name, "--record"]),
         },
     )

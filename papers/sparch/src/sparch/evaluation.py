@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -180,6 +181,6 @@ def _record(
             **result,
             **describe(device, backend),
             # without the folder: it tells of one machine only
-            "command": f"python evaluate.py {path.name} --record",
+            "command": shlex.join(["python", "evaluate.py", path.name, "--record"]),
         },
     )

@@ -13,7 +13,7 @@ from torch import nn
 
 from core import checkpoints
 from core.config import to_yaml
-from core.errors import UserError
+from core.errors import RunFailed, UserError
 from core.files import write_text_atomically
 from core.layers import SpikingLayer
 from core.training.devices import choose_device
@@ -28,7 +28,7 @@ from core.training.experiment import (
 )
 from core.training.fit import STATE, Job, fit
 from core.training.loop import Objective, backpropagation_step
-from core.training.run_folder import RESUME, RunFolder
+from core.training.run_folder import RESUME, RunFolder, explained, resume_flag
 from core.training.schedules import plateau_of_accuracy
 from core.training.seeding import seed_everything
 from core.training.stored import reopen, stored_settings, stored_threads
@@ -92,8 +92,14 @@ def _train(config: Config, base: Path | None) -> None:
         print(report(job, folder, history))
         kept = "best" if config.save_best else "last"
         tests = _tests_of(job, task, folder.path / f"{kept}.safetensors", config)
-        folder.update(tests=tests.as_dict())
         print(tests)
+        try:
+            folder.update(tests=tests.as_dict())
+        except OSError as error:
+            raise RunFailed(
+                f"cannot write the tests into {folder.path} ({error.strerror}), but the training "
+                f"is finished and saved there; make room, then {resume_flag(folder.path)} tests it"
+            ) from error
 
 
 def _stored(folder: Path) -> Config:
@@ -206,7 +212,8 @@ def _run_folder(
         return
     with reopen(earlier, job) as folder:
         if folder.facts.get("epochs_planned") != job.epochs:
-            _plan_more(folder, config, job)
+            with explained(f"cannot write into {earlier}", "make room"):
+                _plan_more(folder, config, job)
         yield folder
 
 
