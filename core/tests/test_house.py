@@ -111,7 +111,7 @@ def test_paper_is_a_package_on_core(paper: str) -> None:
 
 
 # What becomes values without core.outside: text of this process itself and of the system.
-OWN_TEXT = ("core/outside/", "core/testing.py", "core/bench/memory.py", "core/scan/cpu/")
+OWN_TEXT = ("core/outside/", "core/testing", "core/bench/memory.py", "core/scan/cpu/")
 READERS = re.compile(
     r"json\.(?:loads?|dumps?)\(|yaml\.(?:safe_load|load|compose|parse)\w*\(|torch\.load\(|"
     r"(?<!def )\bread_text\(encoding"

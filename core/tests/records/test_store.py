@@ -58,6 +58,14 @@ def test_no_folder_of_this_machine_is_recorded(paper: Path, tmp_path: Path) -> N
     assert "/mnt" not in (paper / "results" / "runs.jsonl").read_text()
 
 
+def test_warnings_of_training_are_recorded(paper: Path, tmp_path: Path) -> None:
+    warnings = [{"epoch": 1, "what": "hidden layer 1 is silent"}]
+    record = record_run(make_run(tmp_path / "run", [20.0, 80.0], warnings=warnings), paper)
+    assert record.fields["warnings"] == warnings
+    quiet = record_run(make_run(tmp_path / "quiet", [20.0, 80.0], seed=1, warnings=[]), paper)
+    assert "warnings" not in quiet.fields
+
+
 def test_recording_again_replaces_the_line_in_place(paper: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     make_run(run, [20.0, 80.0], planned=3, status="interrupted")

@@ -45,6 +45,9 @@ def test_one_epoch(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (out / "learning_curve.png").stat().st_size > 1000
     assert [row["epoch"] for row in rows(out)] == [0, 1]
     assert rows(out)[1]["train_loss"] > 0
+    (rate,) = rows(out)[1]["layer_rates"]
+    assert 0 <= rate <= 1
+    assert bool(facts(out)["warnings"]) == (rate == 0 or rate >= 0.95)
 
     run = facts(out)
     assert (run["task"], run["model"]) == (task, re.findall("brf|hrf|rf|alif", name)[0])

@@ -99,6 +99,13 @@ def test_penalty_is_in_the_loss_alone() -> None:
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
+def test_spikes_are_counted_by_layer() -> None:
+    result = result_of(network().eval(), None)
+    assert result.spikes is not None
+    assert sum(int(layer.spikes) for layer in result.layers) == int(result.spikes)
+    assert sum(layer.places for layer in result.layers) == result.neuron_steps
+
+
 def test_no_penalty_in_evaluation() -> None:
     model = network().eval()
     with torch.no_grad():

@@ -5,8 +5,8 @@ ending      from some epoch on, to the last one
 ==========  ========================================================================================
 silent      no neuron spikes any more
 at chance   the test accuracy is not above that of naming one and the same class always
-frozen      the spikes of the test set stay the same over twenty epochs of training or more: every
-            neuron is silent or saturated, and what still learns is the readout
+frozen      the spikes of the test set stay the same over twenty epochs of training or more:
+            the spiking layers learn nothing any more, whatever the readout does
 ==========  ========================================================================================
 
 A silent network and one at chance are dead; a frozen one may still be good.

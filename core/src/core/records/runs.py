@@ -57,7 +57,8 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
     It holds all of ``run.json``, the configuration but for the folders of one machine, three rows
     of metrics (``best``: the epoch that ``selects`` says, see :func:`selected`; ``last``;
     ``max_test``: best test accuracy), the ``tests`` of the final weights where the run repeated
-    them, and digests of ``best.safetensors``: ``sha256`` of the file, ``weights`` of its tensors.
+    them, the ``warnings`` of training where there are any, and digests of ``best.safetensors``:
+    ``sha256`` of the file, ``weights`` of its tensors.
 
     Raises:
         UserError: a file is missing or broken, or files contradict each other.
@@ -88,6 +89,7 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
         "last": rows[-1],
         "max_test": _max_test(rows),
         **({"tests": run["tests"]} if "tests" in run else {}),
+        **({"warnings": run["warnings"]} if run.get("warnings") else {}),
         **digests,
     }
 

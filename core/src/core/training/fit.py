@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from core import checkpoints
 from core.errors import NotFinite, RunFailed, UserError
 from core.metrics import Metrics
+from core.training.activity import warnings_of
 from core.training.devices import peak_memory_mb
 from core.training.events import EventLog
 from core.training.finite import OVERFLOWED, likely_cause, require_finite
@@ -206,12 +207,17 @@ def _evaluate_and_save(
     save_weights(job, folder, "last", row)
     _save_resume(job, folder, state)
     folder.write_metrics(state.history)
+    said = warnings_of(state.history)
     folder.update(
+        # A run that was killed here and goes on comes by a second time.
+        warnings=[w for w in folder.facts.get("warnings", []) if w["epoch"] < state.epoch] + said,
         epochs_done=state.epoch,
         seconds_per_epoch=_seconds_per_epoch(state.history),
         peak_memory_mb=peak_memory_mb(job.device),
     )
     progress.line(_line(row, job.epochs))
+    for warning in said:
+        progress.line(f"warning: epoch {warning['epoch']}: {warning['what']}")
 
 
 def _measure(job: Job) -> dict[str, Metrics]:
@@ -259,6 +265,8 @@ def _row(
     }
     if (rate := measured["test"].rate) is not None:
         row["rate"] = rate
+    if rates := measured["test"].layer_rates:
+        row["layer_rates"] = list(rates)
     return row
 
 

@@ -42,6 +42,7 @@ FACTS: dict[str, Any] = {
     "tests?": {"accuracy": (float, None), "accuracy_std": (float, None)},
     "config?": ({str: object}, None),
     "resumed?": [{"after_epoch": (int, None), "commit": (NAME, None), "versions": {str: str}}],
+    "warnings?": [{"epoch": int, "what": str}],
     "continued?": [{"epochs_planned": int, "command": str}],
 }
 """What ``run.json`` must say."""

@@ -2,7 +2,8 @@
 
 ==========================  =====================================================================
 ``config.yaml``             the whole configuration
-``run.json``                settings, data, status, and :mod:`core.training.environment`
+``run.json``                settings, data, status, and :mod:`core.training.environment`;
+                            ``warnings``: layers that fell silent or saturated, and when
 ``metrics.jsonl``           one line per evaluation; epoch 0 is the untrained network
 ``best.safetensors``        weights of the selected epoch, with their manifest
 ``last.safetensors``        weights of the last finished epoch

@@ -20,7 +20,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.metrics import BatchResult
+from core.metrics import BatchResult, count_spikes
 from core.training.loop import Objective
 
 
@@ -54,14 +54,15 @@ def make_objective(
             right = potentials_TBC.argmax(-1) == targets_TB
         else:
             right = potentials_TBC.mean(0).argmax(-1) == targets
+        layers = count_spikes([output.spikes_TBH])
         return BatchResult(
             loss=loss,
             value=value,
             correct=right.sum(),
             predictions=right.numel(),
-            # Exact: a row has fewer than 2^24 spikes, the whole may have more.
-            spikes=output.spikes_TBH.detach().sum(-1).sum(dtype=torch.float64),
+            spikes=layers[0].spikes,
             samples=batch,
+            layers=layers,
         )
 
     return objective

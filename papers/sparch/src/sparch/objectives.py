@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from core.layers import NetworkOutput
 from core.losses import firing_rate_penalty
-from core.metrics import BatchResult
+from core.metrics import BatchResult, count_spikes
 from core.training.loop import Objective
 
 
@@ -49,22 +49,16 @@ def make_objective(penalty: RatePenalty | None = None) -> Objective:
         value = loss.detach()
         if penalty is not None and model.training:
             loss = loss + penalty(output.firing_rates)
+        layers = count_spikes(output.spikes_TBN)
         return BatchResult(
             loss=loss,
             value=value,
             correct=(output.y.argmax(-1) == targets_B).sum(),
             predictions=len(targets_B),
-            spikes=_count(output.spikes_TBN),
+            spikes=torch.stack([layer.spikes for layer in layers]).sum() if layers else None,
             samples=len(targets_B),
-            neuron_steps=sum(spikes.numel() for spikes in output.spikes_TBN) or None,
+            neuron_steps=sum(layer.places for layer in layers) or None,
+            layers=layers,
         )
 
     return objective
-
-
-def _count(spikes_TBN: tuple[Tensor, ...]) -> Tensor | None:
-    if not spikes_TBN:
-        return None
-    # Exact: a row has fewer than 2^24 spikes, the whole may have more.
-    rows = [spikes.detach().sum(-1).sum(dtype=torch.float64) for spikes in spikes_TBN]
-    return torch.stack(rows).sum()
