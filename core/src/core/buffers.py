@@ -113,4 +113,5 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     if size < SMALLEST:
         return torch.empty(shape, dtype=dtype)
     # The tensor's storage holds the array; when it lets go, nothing can reach the block.
-    return torch.from_numpy(POOL.take(size)).view(dtype).view(shape)
+    # Detached: autograd knows it for no view, so that it may be written to in place.
+    return torch.from_numpy(POOL.take(size)).view(dtype).view(shape).detach()

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from core.buffers import empty
+from core.opaque import uncompiled, watched
 from core.scan.cpu.backend import missing
 
 #: Share of values other than zero up to which adding rows is faster than a dense product.
@@ -23,6 +23,7 @@ SAMPLE = 256
 FEW_OUTPUTS, FEW_PRODUCTS = 64, 10_000_000
 
 
+@uncompiled
 def project(x_TBI: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``torch.nn.functional.linear``; on the CPU its large results lie in :mod:`core.buffers`.
 
@@ -34,7 +35,7 @@ def project(x_TBI: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     Returns:
         ``[T, B, N]``.
     """
-    if x_TBI.device.type != "cpu":
+    if x_TBI.device.type != "cpu" or watched(x_TBI, weight, bias) is not None:
         return nn.functional.linear(x_TBI, weight, bias)
     result: Tensor = _Linear.apply(x_TBI, weight, bias)
     return result
@@ -43,46 +44,39 @@ def project(x_TBI: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x_TBI: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        steps, batch, inputs = x_TBI.shape
-        x = x_TBI.reshape(steps * batch, inputs)
-        result = empty((steps * batch, len(weight)), x.dtype)
+        x = x_TBI.flatten(0, 1)
+        result_TBN = empty((*x_TBI.shape[:2], len(weight)), x.dtype)
+        result = result_TBN.flatten(0, 1)
         ctx.sparse = mostly_zero(x, weight)
         if ctx.sparse:
             from core.scan.cpu import sparse
 
-            x = x.contiguous()
-            sparse.product(x, weight, bias, result)
+            sparse.product(x.contiguous(), weight, bias, result)
         elif bias is None:
             torch.mm(x, weight.t(), out=result)
         else:
             torch.addmm(bias, x, weight.t(), out=result)
-        ctx.save_for_backward(x, weight)
-        return result.view(steps, batch, len(weight))
+        ctx.save_for_backward(x_TBI, weight)
+        return result_TBN
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient_TBN: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        steps, batch, size = gradient_TBN.shape
-        gradient = gradient_TBN.reshape(steps * batch, size)
+        x_TBI, weight = ctx.saved_tensors
+        x, gradient = x_TBI.flatten(0, 1), gradient_TBN.flatten(0, 1)
         wants_x, wants_weight, wants_bias = ctx.needs_input_grad
-        x_gradient = None
-        if wants_x:
-            x_gradient = empty((steps * batch, x.shape[1]), x.dtype)
-            torch.mm(gradient, weight, out=x_gradient)
-            x_gradient = x_gradient.view(steps, batch, x.shape[1])
-        weight_gradient = None
-        if wants_weight and ctx.sparse:
+        x_gradient, weight_gradient = None, None
+        if torch.is_grad_enabled():  # gradients of gradients are autograd's
+            x_gradient = gradient_TBN @ weight if wants_x else None
+        elif wants_x:
+            x_gradient = empty(tuple(x_TBI.shape), x.dtype)
+            torch.mm(gradient, weight, out=x_gradient.flatten(0, 1))
+        if wants_weight and ctx.sparse and not torch.is_grad_enabled():
             from core.scan.cpu import sparse
 
-            weight_gradient = sparse.weight_gradient(x, gradient.contiguous())
+            weight_gradient = sparse.weight_gradient(x.contiguous(), gradient.contiguous())
         elif wants_weight:
             weight_gradient = gradient.t() @ x
-        return (
-            x_gradient,
-            weight_gradient,
-            gradient.sum(0) if wants_bias else None,
-        )
+        return x_gradient, weight_gradient, gradient.sum(0) if wants_bias else None
 
 
 def mostly_zero(x_MI: Tensor, weight_NI: Tensor) -> bool:

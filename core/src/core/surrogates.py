@@ -43,6 +43,8 @@ Derivative = Callable[[Tensor], Tensor]
 class _Heaviside(torch.autograd.Function):
     """``Theta`` forwards, ``gradient * psi(x)`` backwards."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(x: Tensor, surrogate: Surrogate) -> Tensor:
         return surrogate.heaviside(x)
@@ -51,11 +53,17 @@ class _Heaviside(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Tensor, Surrogate], output: Tensor) -> None:
         x, ctx.surrogate = inputs
         ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
         return gradient * ctx.surrogate.derivative(x), None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return tangent * ctx.surrogate.derivative(x)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from core.opaque import uncompiled, watched
 from core.scan.cpu.backend import missing
 
 
@@ -33,28 +33,33 @@ class Dropout(nn.Module):
         """``x`` with zeros while training, ``x`` itself otherwise."""
         if not self.training or self.p == 0.0:
             return x
-        kernels = x.device.type == "cpu" and missing() is None
-        if not kernels or x.dtype not in (torch.float32, torch.float64):
-            return nn.functional.dropout(x, self.p)
-        result: Tensor = _Dropout.apply(x, self.p)
-        return result
+        return _drop(x, self.p)
 
     def extra_repr(self) -> str:
         """For ``print(model)``."""
         return f"p={self.p}"
 
 
+@uncompiled
+def _drop(x: Tensor, p: float) -> Tensor:
+    kernels = x.device.type == "cpu" and missing() is None
+    if not kernels or x.dtype not in (torch.float32, torch.float64) or watched(x) is not None:
+        return nn.functional.dropout(x, p)
+    seed = int(torch.empty((), dtype=torch.int64).random_(-(1 << 63), None))
+    result: Tensor = _Dropout.apply(x, p, seed)
+    return result
+
+
 class _Dropout(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, p: float) -> Tensor:
-        from core.scan.cpu.dropout import drop
-
-        ctx.p, ctx.seed = p, int(torch.empty((), dtype=torch.int64).random_(-(1 << 63), None))
-        return drop(x.contiguous(), p, ctx.seed)
+    """A linear function, which is its own derivative."""
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def forward(ctx: Any, x: Tensor, p: float, seed: int) -> Tensor:
         from core.scan.cpu.dropout import drop
 
-        return drop(gradient.contiguous(), ctx.p, ctx.seed), None
+        ctx.p, ctx.seed = p, seed
+        return drop(x.contiguous(), p, seed)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return _Dropout.apply(gradient, ctx.p, ctx.seed), None, None

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.neurons.base import Neuron
+from core.opaque import watched
 from core.projection import project
 from core.scan import scan
 
@@ -84,23 +85,28 @@ class Layer(nn.Module):
             generator: Where deleted spikes and a random initial state are drawn from; None for
                 PyTorch's global generator.
         """
-        self._prune()
+        recurrent_weight = self._pruned()
         current_TBH = project(x_TBI, self.input_weight, self.bias)
         return scan(
             self.neuron,
             current_TBH,
-            recurrent_weight=self.recurrent_weight,
+            recurrent_weight=recurrent_weight,
             spike_mask_TBN=self._surviving(current_TBH, generator),
             state=state,
             backend=self.backend,
             generator=generator,
         )
 
-    def _prune(self) -> None:
-        if self.recurrent_mask is not None and self.recurrent_weight is not None:
-            # .data, not no_grad: masking twice changes nothing, so a second forward must not
-            # mark the weight as modified for the backward of the first.
-            self.recurrent_weight.data.mul_(self.recurrent_mask)
+    def _pruned(self) -> Tensor | None:
+        weight, mask = self.recurrent_weight, self.recurrent_mask
+        if weight is None or mask is None:
+            return weight
+        if watched(weight) is not None:  # the same without writing to a parameter
+            return weight + (weight * mask - weight).detach()
+        # .data, not no_grad: masking twice changes nothing, so a second forward must not
+        # mark the weight as modified for the backward of the first.
+        weight.data.mul_(mask)
+        return weight
 
     def _surviving(self, like: Tensor, generator: torch.Generator | None) -> Tensor | None:
         if self.deletion_probability == 0.0:

@@ -32,21 +32,30 @@ def alpha_limits(repeat: int) -> tuple[float, float]:
 class _WinnerTakesAll(torch.autograd.Function):
     """One spike per row of ``potential``; the boxcar of the distance to threshold backwards."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(potential: Tensor, threshold: Tensor, published: bool) -> Tensor:
-        winner = torch.zeros_like(potential)
-        winner.scatter_(-1, potential.argmax(-1, keepdim=True), 1.0)
-        return winner * (potential > threshold)
+        places = torch.arange(potential.shape[-1], device=potential.device)
+        winner = places == potential.argmax(-1, keepdim=True)
+        return (winner & (potential > threshold)).to(potential.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
         potential, threshold, published = inputs
-        ctx.save_for_backward((output if published else potential) - threshold)
+        distance = (output if published else potential) - threshold
+        ctx.save_for_backward(distance)
+        ctx.save_for_forward(distance)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (distance,) = ctx.saved_tensors
         return gradient * boxcar.derivative(distance), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
+        (distance,) = ctx.saved_tensors
+        return tangent * boxcar.derivative(distance)
 
 
 def winner_takes_all(potential: Tensor, threshold: Tensor, *, published: bool) -> Tensor:

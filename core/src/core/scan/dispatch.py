@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.neurons.base import Neuron
+from core.opaque import uncompiled
 from core.scan import reference
 from core.scan.cpu import backend as cpu
 from core.scan.gpu import backend as gpu
@@ -168,6 +169,7 @@ def _fastest(case: Case) -> Backend:
     return candidate
 
 
+@uncompiled
 def scan(
     neuron: Neuron,
     current_TBN: Tensor,

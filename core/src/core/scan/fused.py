@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from core.neurons.base import Neuron
+from core.opaque import watched
 from core.scan import reference
 from core.scan.graph import Unfusable
 from core.scan.kinds import graph_of
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 Apply = Callable[..., Sequence[Tensor]]
 """``(graph, current, weight, mask, [coefficient_N, ...], [state_BN, ...]) -> output, *state``."""
+
+#: What whoever differentiates a gradient is told.
+TWICE = "a fused scan has no gradients of gradients; run it with backend='reference'"
 
 
 def refusal(case: Case) -> str | None:
@@ -33,6 +37,9 @@ def refusal(case: Case) -> str | None:
                 f"{what} is {tensor.dtype} on {tensor.device}, "
                 f"the current {current.dtype} on {current.device}"
             )
+    coefficients = case.coefficients if isinstance(case.coefficients, tuple) else ()
+    if reason := watched(current, case.recurrent_weight, *coefficients):
+        return reason
     if current.dtype not in (torch.float32, torch.float64):
         return f"it computes in float32 and float64, not {current.dtype}"
     if case.pathways:

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from core.buffers import empty
 from core.once import once
+from core.opaque import differentiable_once, tie
+from core.scan import fused
 from core.scan.cpu import recurrence, workers
 from core.scan.cpu.backward import backward_text
 from core.scan.cpu.forward import forward_text
@@ -148,7 +149,7 @@ def _wanted(parts: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
 class Scan(torch.autograd.Function):
     """Current, weight, mask, coefficients ``[N]`` and state ``[B, N]`` -> output, then final state.
 
-    ``B`` is at least one; weight and mask may be None. Gradients of gradients are not available.
+    ``B`` is at least one; weight and mask may be None. Gradients of gradients raise a RuntimeError.
     """
 
     @staticmethod
@@ -171,6 +172,7 @@ class Scan(torch.autograd.Function):
             lanes=this_machine().vector_bytes // dtype.itemsize,
             real=dtype.itemsize,
         )
+        ctx.tie = tie(current, weight, *rest)
         ctx.wants = _Wants.of(ctx.needs_input_grad, graph)
         double = dtype == torch.float64
         variant = CpuVariant(graph, double, recurrent, parameters=any(ctx.wants.coefficients))
@@ -201,21 +203,26 @@ class Scan(torch.autograd.Function):
             {"weight_row": geometry.padded},
             forward_scratch(geometry, graph.states),
         )
-        dense = recurrent and int(spikes.sum()) > DENSE * output.numel()
-        # The output is needed only where the weight's gradient is one large product with it.
-        ctx.save_for_backward(
-            current, coefficients, state[0], weight, mask, rows, kept, output if dense else None
-        )
+        # The output is needed only where the weight's gradient is one large product with it. It is
+        # not saved: that would forbid writing to it, which backward sees by its version.
+        ctx.output = None, 0
+        if recurrent and kept is not None and int(spikes.sum()) > DENSE * output.numel():
+            ctx.output = output.detach(), output._version
+        ctx.save_for_backward(current, coefficients, state[0], weight, mask, rows, kept)
         ctx.set_materialize_grads(False)
-        return (output, *final)
+        # Fields of their own, no views of one tensor: they may be written to in place.
+        return output, *[field.clone() for field in final]
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once(fused.TWICE)
     def backward(
         ctx: Any, go: Tensor | None, *final_gradients: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """Run all steps backwards."""
-        current, coefficients, spike, weight, mask, rows, kept, output = ctx.saved_tensors
+        current, coefficients, spike, weight, mask, rows, kept = ctx.saved_tensors
+        output, version = ctx.output
+        if output is not None and output._version != version:
+            output = None
         launch: _Launch = ctx.launch
         wants: _Wants = ctx.wants
         geometry, graph, dtype = launch.geometry, launch.variant.graph, launch.dtype

@@ -56,6 +56,6 @@ def run(case: Case, state: Any) -> tuple[Tensor, Any]:
         weight, mask, coefficients, before = rest
         stacked = torch.stack(coefficients), torch.stack(before)
         output, after = Scan.apply(x, *stacked, weight, mask, graph)
-        return output, *after
+        return output, *[field.clone() for field in after]  # no views: see the CPU's function
 
     return fused.run(case, state, apply)

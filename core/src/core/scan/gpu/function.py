@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from core.opaque import differentiable_once, tie
+from core.scan import fused
 from core.scan.gpu.kernels import module_text
 from core.scan.gpu.module import imported
 from core.scan.graph import StepGraph, Variant
@@ -91,7 +92,7 @@ class Scan(torch.autograd.Function):
     """Current ``[T, B, N]``, coefficients ``[c, N]``, state ``[s, B, N]`` -> output, state.
 
     With a recurrent weight and a spike mask, or None. Coefficients and state are contiguous, ``B``
-    is at least one. Gradients of gradients are not available.
+    is at least one. Gradients of gradients raise a RuntimeError.
     """
 
     @staticmethod
@@ -105,6 +106,7 @@ class Scan(torch.autograd.Function):
         graph: StepGraph,
     ) -> tuple[Tensor, Tensor]:
         """Run all steps."""
+        ctx.tie = tie(current, coefficients, state, weight)
         keep = any(ctx.needs_input_grad)
         variant = Variant(
             graph,
@@ -129,13 +131,14 @@ class Scan(torch.autograd.Function):
         ctx.save_for_backward(
             current if total is None else total,
             *(coefficients, mask, kept, weight),
-            *((state, output) if ctx.needs_input_grad[3] else (None, None)),
+            # A copy: whoever gets the output may write to it.
+            *((state, output.clone()) if ctx.needs_input_grad[3] else (None, None)),
         )
         ctx.set_materialize_grads(False)
         return output, final
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once(fused.TWICE)
     def backward(
         ctx: Any, go: Tensor | None, final_gradient: Tensor | None
     ) -> tuple[Tensor | None, ...]:
