@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +19,9 @@ from core.neurons import (
     HRF,
     LI,
     LIF,
+    PLIF,
     RF,
+    BalancedLIF,
     IzhikevichRF,
     Neuron,
     Normal,
@@ -271,3 +275,39 @@ def test_quantise_rounds_half_to_even_without_gradient() -> None:
     rounded.sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == [0.0] * 4
+
+
+FIXED: dict[str, tuple[Neuron, dict[str, float]]] = {
+    "LIF": (LIF(3, tau_mem=0.3), {"tau_mem": 0.3}),
+    "BRF": (BRF(3, omega=10.1, b_offset=1.3), {"omega": 10.1, "b_offset": 1.3}),
+    "PLIF": (
+        PLIF(3, tau=2.3, train="nothing", alpha=1.6),
+        {"alpha": 1.6, "w": -math.log(2.3 - 1.0)},
+    ),
+    "BalancedLIF": (
+        BalancedLIF(3, alpha=0.9, train_alpha=False, threshold=0.7),
+        {"alpha": 0.9, "threshold": 0.7},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_numbers_are_exact_in_the_precision_of_the_neuron(name: str) -> None:
+    neuron, numbers = FIXED[name]
+    single = copy.deepcopy(neuron)
+    rounded = {key: value.clone() for key, value in neuron.state_dict().items()}
+    exact = copy.deepcopy(neuron).double()
+    loaded = copy.deepcopy(neuron).double()
+    loaded.load_state_dict(rounded)
+    again = copy.deepcopy(neuron).half().double()
+    for key, number in numbers.items():
+        assert set(single.get_buffer(key).view(-1).tolist()) == {float(np.float32(number))}
+        for double in (exact, loaded, again):
+            assert set(double.get_buffer(key).view(-1).tolist()) == {number}
+
+
+def test_a_number_that_a_file_replaced_stays_replaced() -> None:
+    neuron = LIF(3, tau_mem=0.3)
+    neuron.load_state_dict({"tau_mem": torch.full((3,), 0.7)})
+    assert neuron.double().tau_mem.tolist() == [float(np.float32(0.7))] * 3
+    neuron.to("meta").to_empty(device="cpu")

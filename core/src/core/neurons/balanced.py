@@ -146,11 +146,17 @@ class BalancedLIF(Neuron):
         if train_alpha:
             self.alpha = nn.Parameter(_per_neuron("alpha", start, size))
         else:
-            self.register_buffer("alpha", _per_neuron("alpha", start, size))
-        self.register_buffer("threshold", _per_neuron("threshold", threshold, size))
+            self._register("alpha", start)
+        self._register("threshold", threshold)
         self.reset = reset
         self.firing = firing
         self.across_layer = firing != "multi"
+
+    def _register(self, name: str, value: float | Tensor) -> None:
+        if isinstance(value, Tensor):
+            self.register_buffer(name, _per_neuron(name, value, self.size))
+        else:
+            self.add_number(name, value, self.size)
 
     class Coefficients(NamedTuple):
         """``alpha`` and threshold, each ``[N]``."""

@@ -77,13 +77,43 @@ class Neuron(nn.Module):
         if size < 1:
             raise ValueError(f"a layer needs at least one neuron, got {size}")
         self.size = size
+        self._numbers: dict[str, float] = {}
 
     def add_coefficient(self, name: str, init: Init) -> None:
         """Register ``name`` ``[N]``: a parameter for a distribution, a buffer for a number."""
         if isinstance(init, Uniform | Normal):
             self.register_parameter(name, nn.Parameter(init.sample(self.size)))
         else:
-            self.register_buffer(name, torch.full((self.size,), float(init)))
+            self.add_number(name, init, self.size)
+
+    def add_number(self, name: str, value: float, *shape: int) -> None:
+        """Register a buffer that is a fixed number, exact in whatever precision the neuron has."""
+        self.register_buffer(name, torch.full(shape, float(value)))
+        self._numbers[name] = float(value)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        before = {name: self.get_buffer(name) for name in self._numbers}
+        result = super()._apply(fn, recurse)
+        for name, buffer in before.items():
+            self._round_again(name, buffer)
+        return result
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *arguments: Any
+    ) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+        for name in self._numbers:
+            if isinstance(given := state_dict.get(prefix + name), Tensor):
+                self._round_again(name, given)
+
+    def _round_again(self, name: str, given: Tensor) -> None:
+        """Round a number itself where a buffer was made of ``given``, the same number rounded."""
+        buffer, number = self.get_buffer(name), self._numbers[name]
+        if given.dtype == buffer.dtype or given.is_meta:
+            return
+        if given.is_floating_point() and bool((given == torch.full_like(given, number)).all()):
+            with torch.no_grad():
+                buffer.fill_(number)
 
     def coefficients(self) -> Any:
         """The ``[N]`` tensors that :meth:`step` reads, as a NamedTuple."""

@@ -112,18 +112,20 @@ class PLIF(Neuron):
             raise ValueError(f"the slope alpha of the ATan surrogate must be positive, got {alpha}")
         self.w: Tensor
         self.alpha: Tensor
-        self._register("w", _initial_w(size, tau, train), trained=train != "nothing")
-        self._register("alpha", torch.tensor(float(alpha)), trained=train_alpha)
+        if train != "nothing":
+            self.w = nn.Parameter(_initial_w(size, tau, train))
+        elif isinstance(tau, LogNormalTau):
+            self.register_buffer("w", _initial_w(size, tau, train))
+        else:
+            self.add_number("w", _w(tau))
+        if train_alpha:
+            self.alpha = nn.Parameter(torch.tensor(float(alpha)))
+        else:
+            self.add_number("alpha", alpha)
         self.threshold = threshold
         self.reset = reset
         self.detach_reset = detach_reset
         self.surrogate = _ATAN
-
-    def _register(self, name: str, value: Tensor, *, trained: bool) -> None:
-        if trained:
-            self.register_parameter(name, nn.Parameter(value))
-        else:
-            self.register_buffer(name, value)
 
     class Coefficients(NamedTuple):
         """``k``, 0-d or ``[N]``, and the slope ``alpha`` of the surrogate, 0-d."""
@@ -180,9 +182,13 @@ def _initial_w(size: int, tau: float | LogNormalTau, train: str) -> Tensor:
         if train == "layer":
             raise ValueError("a distribution of tau needs train='neuron', one w per neuron")
         return -torch.log(tau.sample(size) - 1.0)
-    _check_tau(tau)
-    w = torch.tensor(-math.log(tau - 1.0))
+    w = torch.tensor(_w(tau))
     return w.repeat(size) if train == "neuron" else w
+
+
+def _w(tau: float) -> float:
+    _check_tau(tau)
+    return -math.log(tau - 1.0)
 
 
 def _check_tau(tau: float) -> None:

@@ -22,7 +22,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch import nn
 
 from core import neurons, surrogates
 from core.neurons.base import Neuron
@@ -78,8 +77,8 @@ _plain: dict[tuple[Any, ...], StepGraph] = {}
 _graphs: dict[StepGraph, StepGraph] = {}
 #: What is known of neurons whose step may read anything: "refused" -> why, variant -> last graph.
 _histories: WeakKeyDictionary[Neuron, dict[Any, Any]] = WeakKeyDictionary()
-#: Names that every module has, whatever its step reads.
-_OF_MODULES = frozenset(vars(nn.Module())) - {"training"}
+#: Names that every neuron has, and that no step of the package reads.
+_OF_MODULES = frozenset(vars(Neuron(1))) - {"training", "size"}
 _HOOKS = _OF_MODULES - {"_parameters", "_buffers", "_modules"}
 
 
