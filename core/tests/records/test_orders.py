@@ -78,7 +78,7 @@ def test_orders_have_a_table_of_their_own(ordered: Path, tmp_path: Path) -> None
         "| `ecg_rf` 85.50 ± 0.50 (3 runs) | `ecg_brf` 85.50 ± 0.50 (3 runs) | 0.5 | 50 % "
         "| **undecided** |  |" in text
     )
-    assert "<summary>Further claims of order: 1 undecided, 1 not run.</summary>" in text
+    assert "<summary>Further claims of order (1 undecided, 1 not run)</summary>" in text
     compact = markdown([], rows(ordered), compact=True)
     assert "BRF beats RF |" in compact
     assert "BRF spikes less" not in compact

@@ -39,8 +39,8 @@ def test_main_claims_first_the_rest_folded(paper: Path, tmp_path: Path) -> None:
         "| weights evaluated | 1 |  |  | 1 |",
     ]
     assert chance == (
-        "Training: 2 judged; about 0.1 are expected outside by chance. Outside is lower or higher; "
-        "the chance is that of numbers which are all true."
+        "Expected outside (lower or higher) by chance, of 2 judged (training): about 0.1, even if "
+        "every number is true. Rows share their runs, so that those outside come in groups."
     )
     assert heading == "**Table 1**"
     assert main.splitlines()[2] == (
@@ -53,11 +53,11 @@ def test_main_claims_first_the_rest_folded(paper: Path, tmp_path: Path) -> None:
         "-5900.0 [-5900.0, -5900.0]",
         "**lower**",
     ]
-    assert folded[0] == ("<details><summary>checkpoints, weights evaluated: 1 not run.</summary>")
+    assert folded[0] == ("<details><summary>checkpoints (weights evaluated: 1 not run)</summary>")
     assert "| no recorded evaluation yet; rounded |" in folded[1]
     assert folded[2] == "</details>"
     assert folded[3] == (
-        "<details><summary>Tasks that are not in this package, training: 1 not run.</summary>"
+        "<details><summary>Tasks that are not in this package (training: 1 not run)</summary>"
     )
     assert "| SHD | RF | hours | 2 |" in folded[4]
 

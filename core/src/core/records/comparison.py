@@ -64,9 +64,9 @@ def markdown(rows: Sequence[Row], orders: Sequence[OrderRow] = (), *, compact: b
             parts += [f"**{source}**", _claims(group)]
     parts += _orders(orders)
     for source, group in _by_source(row for row in present if not row.claim.main):
-        parts.append(_folded(f"{source}, {_tally(group)}", _claims(group)))
+        parts.append(_folded(f"{source} ({_tally(group)})", _claims(group)))
     if absent := [row for row in rows if row.claim.task.absent]:
-        title = f"Tasks that are not in this package, {_tally(absent)}"
+        title = f"Tasks that are not in this package ({_tally(absent)})"
         parts.append(_folded(title, _claims(absent)))
     return "\n\n".join(parts)
 
@@ -122,10 +122,13 @@ def _expected_outside(rows: Sequence[Row]) -> str:
     parts = []
     for name, these in _by_kind([row for row in rows if row.claim.kind == "training"]):
         if judged := sum(row.verdict in JUDGED for row in these):
-            chance = f"{LEVEL * judged:.1f}"
-            parts.append(f"{name}: {judged} judged; about {chance} are expected outside by chance")
-    outside = ". Outside is lower or higher; the chance is that of numbers which are all true."
-    return "; ".join(parts).capitalize() + outside if parts else ""
+            parts.append(f"{judged} judged ({name}): about {LEVEL * judged:.1f}")
+    if not parts:
+        return ""
+    return (
+        f"Expected outside (lower or higher) by chance, of {'; of '.join(parts)}, even if every "
+        "number is true. Rows share their runs, so that those outside come in groups."
+    )
 
 
 def _tally(rows: Sequence[Row]) -> str:
@@ -145,7 +148,7 @@ def _by_source(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
 
 
 def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{title}.</summary>\n\n{content}\n\n</details>"
+    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
 
 
 def _cells(row: Row) -> dict[str, str]:
@@ -205,7 +208,7 @@ def _orders(orders: Sequence[OrderRow]) -> list[str]:
         parts.append(_order_grid(main))
     if others:
         tally = _in_words((row.verdict for row in others), ORDER_VERDICTS)
-        parts.append(_folded(f"Further claims of order: {tally}", _order_grid(others)))
+        parts.append(_folded(f"Further claims of order ({tally})", _order_grid(others)))
     return parts
 
 
