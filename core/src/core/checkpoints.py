@@ -24,7 +24,7 @@ from core.errors import UserError
 from core.files import write_atomically
 from core.outside.shape import NAME, check
 from core.outside.tensors import check_plain, check_weights, read_archive
-from core.outside.text import from_json, shown, to_json
+from core.outside.text import from_json, reason, shown, to_json
 
 logger = logging.getLogger(__name__)
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -82,9 +82,8 @@ def load(path: Path, manifest: Mapping[str, Any] | None = None) -> Checkpoint:
             text = (file.metadata() or {}).get("manifest")
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except Exception as error:  # of damaged bytes: SafetensorError, OSError and others
-        reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{path} is not a readable safetensors file ({reason}); it may be truncated: "
+            f"{path} is not a readable safetensors file ({reason(error)}); it may be truncated: "
             "fetch or copy it again"
         ) from error
     if text is None:
@@ -169,7 +168,9 @@ def build_with(make: Callable[[], ModuleT], weights: Mapping[str, Tensor], origi
         with torch.device("meta"):
             skeleton = make().state_dict()
     except RuntimeError as error:  # larger than any memory
-        raise UserError(f"{origin} asks for a network that cannot be built ({error})") from error
+        raise UserError(
+            f"{origin} asks for a network that cannot be built ({reason(error)})"
+        ) from error
     _refuse_another(skeleton, weights, origin)
     model = make()
     load_into(model, weights, origin)

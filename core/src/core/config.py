@@ -39,7 +39,7 @@ from core.config_fields import (
     to_plain,
 )
 from core.errors import UserError
-from core.outside.text import DOCUMENT_BYTES, compose_yaml, read_text, to_json
+from core.outside.text import DOCUMENT_BYTES, compose_yaml, read_text, shown, to_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -274,7 +274,9 @@ def _read_yaml(config_class: type, text: str, path: str) -> dict[str, Any]:
     for key_node, node in root.value:
         where, key = f"{path}, line {key_node.start_mark.line + 1}", str(key_node.value)
         if key not in fields:
-            raise UserError(f"{where}: {key}: {_unknown(key, fields, '')} --help lists all")
+            raise UserError(
+                f"{where}: {shown(key)[1:-1]}: {_unknown(key, fields, '')} --help lists all"
+            )
         if key in values:
             raise UserError(f"{where}: {key} is given twice; keep one")
         try:

@@ -27,6 +27,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from core.outside.text import shown
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -128,8 +130,8 @@ def read_value(kind: Any, text: Text) -> Any:
     try:
         return _read(kind, text)
     except ValueError:
-        shown = list(text.value) if isinstance(text.value, tuple) else text.value
-        raise ValueError(f"expected {describe(kind)}, got {shown!r}") from None
+        written = list(text.value) if isinstance(text.value, tuple) else text.value
+        raise ValueError(f"expected {describe(kind)}, got {shown(written)}") from None
 
 
 def to_plain(value: Any, kind: Any) -> Any:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
-from core.outside.text import shown
+from core.outside.text import reason, shown
 
 _DTYPES = {
     *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
@@ -60,9 +60,7 @@ def read_archive(path: Path, next_step: str) -> Any:
             f"numbers, which could run code when loaded; {next_step}"
         ) from error
     except Exception as error:  # PyTorch raises whatever damaged bytes make it stumble over
-        raise UserError(
-            f"{path} is truncated or damaged ({_first_line(error)}); {next_step}"
-        ) from error
+        raise UserError(f"{path} is truncated or damaged ({reason(error)}); {next_step}") from error
 
 
 def check_plain(value: Any, where: str) -> Any:
@@ -136,7 +134,3 @@ def _check_entries(path: Path) -> None:
             raise ValueError("its entries are larger than the file")
         if (damaged := archive.testzip()) is not None:
             raise ValueError(f"wrong checksum of {damaged}")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

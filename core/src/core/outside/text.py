@@ -49,7 +49,9 @@ def read_text(path: Path, *, missing: str = "check the path", limit: int = FILE_
             raise UserError(f"{path} has more than {limit} bytes: {missing}")
         return content.decode("utf-8")
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as text, put back a copy: {error}") from error
+        raise UserError(
+            f"{path}: cannot be read as text, put back a copy: {reason(error)}"
+        ) from error
 
 
 def read_json(path: Path, *, missing: str = "check the path") -> Any:
@@ -123,8 +125,24 @@ def finite(value: Any) -> Any:
 
 def shown(value: Any) -> str:
     """A value of others in a message: on one line, in printable characters, not too long."""
-    text = ascii(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    if not isinstance(value, str | int | float | list | tuple | dict | None):
+        return f"a {type(value).__name__}"
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return "a whole number of more than 64 bits"  # Python refuses to print the longest
+    try:
+        return _cut(repr(value), 80)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__}"
+
+
+def reason(error: BaseException) -> str:
+    """What an error says about a file of others, in the same way."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return _cut(repr(text)[1:-1], 200)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
 class _Loader(yaml.SafeLoader):
@@ -165,9 +183,9 @@ def _bounded(text: str, read: Any, where: str, kind: str) -> Any:
     except RecursionError:
         raise UserError(f"{where} is nested too deep; put back a copy") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        reason = " ".join(str(error).split())
         raise UserError(
-            f"{where}: cannot be read as {kind}, correct the file or put back a copy: {reason}"
+            f"{where}: cannot be read as {kind}, correct the file or put back a copy: "
+            f"{reason(error)}"
         ) from None
 
 

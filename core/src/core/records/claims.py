@@ -64,7 +64,7 @@ _FILE: dict[str, Any] = {
     "curves?": ([_CURVE], None),
     "our_seeds?": object,
     "orders?": ([object], None),
-    "claims": [{"rows": [{"id": str}]}],
+    "claims": [{"rows": [{"id": NAME}]}],
 }
 _TASK: dict[str, Any] = {
     "title": str,
@@ -219,7 +219,7 @@ def read_seeds(given: Any, where: str) -> tuple[int, ...]:
 
 
 def _task(name: str, entry: Any, path: Path) -> Task:
-    where = f"{path}: task {name!r}"
+    where = f"{path}: task {shown(name)}"
     require_fields(entry, _TASK, where)
     task = Task(name=name, **entry)
     for key in ("data", "samples"):
@@ -239,7 +239,7 @@ def _claim(
     where = f"{path}: claim {row['id']!r}"
     require_fields(row, _CLAIM, where)
     if row["task"] not in tasks:
-        raise UserError(f"{where}: field 'task' is {row['task']!r}; tasks are {_list(tasks)}")
+        raise UserError(f"{where}: field 'task' is {shown(row['task'])}; tasks are {_list(tasks)}")
     row["our_seeds"] = read_seeds(row["our_seeds"], where)
     row["tolerance"] = _tolerance(row, row["value"], where)
     row["task"] = tasks[row["task"]]
@@ -313,7 +313,7 @@ def _tolerance(row: Mapping[str, Any], value: float, where: str) -> float:
     share = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?) ?%", given or "")
     if share is None:
         raise UserError(
-            f"{where}: field 'tolerance' must be a number or like '5 %', found {given!r}"
+            f"{where}: field 'tolerance' must be a number or like '5 %', found {shown(given)}"
         )
     return float(share[1]) / 100 * abs(value)
 

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from core.outside.shape import CONFIG_FILE
+from core.outside.shape import CONFIG_FILE, NAME
+from core.outside.text import shown
 from core.records.claims import (
     METRICS,
     OUR_SEEDS,
@@ -37,7 +38,8 @@ from core.records.rule import Order, compare, judge_orders
 from core.records.store import Record
 
 _ORDER: dict[str, Any] = {
-    **dict.fromkeys(("id", "source", "sentence", "task"), str),
+    "id": NAME,
+    **dict.fromkeys(("source", "sentence", "task"), str),
     "metric": {*METRICS},
     "selection?": ({*SELECTIONS}, None),
     **dict.fromkeys(("lower?", "higher?"), (CONFIG_FILE, None)),
@@ -133,7 +135,7 @@ def load_orders(path: Path) -> list[OrderClaim]:
         where = f"{path}: order {entry['id']!r}"
         if entry["task"] not in tasks:
             raise UserError(
-                f"{where}: field 'task' is {entry['task']!r}, not in {', '.join(tasks)}"
+                f"{where}: field 'task' is {shown(entry['task'])}, not in {', '.join(tasks)}"
             )
         task = tasks[entry["task"]]
         own = read_seeds(entry.get("our_seeds", seeds), where)

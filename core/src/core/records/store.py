@@ -18,7 +18,7 @@ from typing import Any
 from core.errors import UserError
 from core.files import write_text_atomically
 from core.outside.shape import check, inside
-from core.outside.text import finite, read_text, read_yaml
+from core.outside.text import finite, read_text, read_yaml, reason
 from core.records.lines import EVALUATION, dump_lines, read_lines
 from core.records.runs import (
     PLACE_KEYS,
@@ -263,7 +263,7 @@ def _read_curve(path: Path) -> list[dict[str, float | None]]:
             for row in csv.DictReader(io.StringIO(text, newline=""))
         ]
     except (csv.Error, ValueError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); record its run again") from None
+        raise UserError(f"{path} cannot be read ({reason(error)}); record its run again") from None
     curve: list[dict[str, float | None]] = check(
         rows, [{**METRICS, "epoch": float}], str(path), "record its run again"
     )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from core import checkpoints
 from core.errors import NotFinite, RunFailed, UserError
 from core.metrics import Metrics
+from core.outside.text import reason
 from core.training.activity import warnings_of
 from core.training.devices import peak_memory_mb
 from core.training.events import EventLog
@@ -337,8 +338,8 @@ def _restore(job: Job, folder: RunFolder) -> _Progress:
         raise
     except Exception as error:  # each part complains about foreign values in its own way
         raise UserError(
-            f"{path} is not the resume state of this run ({type(error).__name__}: {error}); put "
-            "back the right file, or start the run again in another folder"
+            f"{path} is not the resume state of this run ({type(error).__name__}: "
+            f"{reason(error)}); put back the right file, or start the run again in another folder"
         ) from error
 
 

@@ -24,7 +24,7 @@ FACTS: dict[str, Any] = {
     "seed": int,
     "commit": (NAME, None),
     "dirty": (bool, None),
-    "versions": {str: str},
+    "versions": {"torch": str},
     "device": str,
     "device_name": str,
     "threads": int,
