@@ -40,13 +40,13 @@ from core.records import (
     update_between_markers,
 )
 from core.records.layout import weights_markdown
+from core.testing.mutations import COUNT, damaged, invented, odd_tensors, of_json, of_yaml
 from core.training.fit import _restore  # the reader alone, without training on
 from core.training.run_facts import read_facts
 from core.training.run_folder import RunFolder
 
 from ..records.conftest import CLAIMS, evaluation, make_paper, make_run
 from ..training_toy import make_job, train
-from .mutations import COUNT, damaged, invented, odd_tensors, of_json, of_yaml
 
 MEMORY = 2 * 2**30
 SECONDS = 20
