@@ -7,7 +7,9 @@ import hashlib
 import io
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +227,80 @@ def test_digest_of_weights_sees_name_type_shape_and_every_bit() -> None:
     digests = {checkpoints.weights_digest(other) for other in others}
     assert len(digests) == len(others)
     assert digest not in digests
+
+
+# --- names of wrappers, and files that grow -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rename", "told"),
+    [
+        (lambda name: f"module.{name}", "module."),
+        (lambda name: f"_orig_mod.{name}", "_orig_mod."),
+        (lambda name: f"module._orig_mod.{name}", "_orig_mod. and module."),
+        (lambda name: f"_orig_mod.module.{name}", "_orig_mod. and module."),
+        (lambda name: name.replace("0.", "0._orig_mod."), "_orig_mod."),
+    ],
+    ids=["DDP", "compile", "DDP of compile", "compile of DDP", "compiled layer"],
+)
+@pytest.mark.parametrize("nested", [None, "state_dict", "model_state_dict"])
+def test_names_of_wrappers_are_taken_off(
+    rename: Callable[[str], str],
+    told: str,
+    nested: str | None,
+    model: nn.Module,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    weights = {rename(key): value + 1 for key, value in model.state_dict().items()}
+    content: dict[str, Any] = {nested: weights, "epoch": 3} if nested else weights
+    (tmp_path / "a.pt").write_bytes(torch_bytes(content))
+    with caplog.at_level("INFO", logger="core.checkpoints"):
+        found = checkpoints.load_foreign(tmp_path / "a.pt")
+    checkpoints.load_into(model, found, "a.pt")
+    assert all(torch.equal(value, found[key]) for key, value in model.state_dict().items())
+    assert caplog.messages == [f"{tmp_path / 'a.pt'}: read without {told} in its names"]
+
+
+def test_wrapped_networks_are_saved_and_read(model: nn.Module, tmp_path: Path) -> None:
+    checkpoints.save(tmp_path / "a.safetensors", nn.DataParallel(model), {})
+    found = checkpoints.load(tmp_path / "a.safetensors").weights
+    assert found.keys() == model.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    "names", [["module.a", "n_averaged"], ["_orig_mod.a", "a"], ["module.a", "a"]], ids=str
+)
+def test_half_wrapped_names_are_refused(names: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(torch_bytes({name: torch.zeros(1) for name in names}))
+    with pytest.raises(UserError, match=r"only some names have a wrapper's 'module\.' or"):
+        checkpoints.load_foreign(tmp_path / "a.pt")
+
+
+def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:
+    """64 MB of zeros in 64 kB; PyTorch reads it."""
+    small, large = tmp_path / "small.pt", tmp_path / "large.pt"
+    large.write_bytes(torch_bytes({"w": torch.zeros(2**24)}))
+    with zipfile.ZipFile(large) as old, zipfile.ZipFile(small, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    assert small.stat().st_size < 2**20
+    with pytest.raises(UserError, match="compressed, which"):
+        checkpoints.load_foreign(small)
+
+
+def test_a_large_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes((2**30).to_bytes(8, "little") + b"{}")
+    with pytest.raises(UserError, match=r"not a readable .* \(a header of 1073741824"):
+        checkpoints.load(path)
+
+
+def test_a_network_is_built_only_when_its_weights_are_there(model: nn.Module) -> None:
+    for size in (2**15, 2**20, 2**40):  # 4 GB, 4 TB, more than any address
+        with pytest.raises(UserError, match=r"belongs to another network|cannot be built"):
+            checkpoints.build_with(partial(nn.Linear, size, size), {}, "a.pt")
+    made = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    weights = {k: v for k, v in model.state_dict().items() if k != "permutation"}
+    built = checkpoints.build_with(lambda: made, weights, "a.pt")
+    assert all(torch.equal(value, weights[key]) for key, value in built.state_dict().items())

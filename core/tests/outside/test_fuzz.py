@@ -5,19 +5,15 @@ No input hangs, takes much memory or raises anything else.
 
 from __future__ import annotations
 
-import io
 import json
-import resource
-import signal
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 import torch
-from safetensors.torch import save
 from torch import nn
 
 from core import checkpoints
@@ -40,16 +36,23 @@ from core.records import (
     update_between_markers,
 )
 from core.records.layout import weights_markdown
-from core.testing.mutations import COUNT, damaged, invented, odd_tensors, of_json, of_yaml
+from core.testing.mutations import (
+    COUNT,
+    damaged,
+    in_torch,
+    odd_tensors,
+    of_json,
+    of_safetensors,
+    of_yaml,
+    outcomes,
+    tensors_of_others,
+)
 from core.training.fit import _restore  # the reader alone, without training on
 from core.training.run_facts import read_facts
 from core.training.run_folder import RunFolder
 
 from ..records.conftest import CLAIMS, evaluation, make_paper, make_run
 from ..training_toy import make_job, train
-
-MEMORY = 2 * 2**30
-SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -60,39 +63,6 @@ class Config:
     sizes: list[int] = field(default_factory=lambda: [1, 2])
     out: Path | None = None
     fast: bool = True
-
-
-@pytest.fixture(autouse=True)
-def limits() -> Iterator[None]:
-    """An input that would take memory or time fails its test, not the machine."""
-
-    def hang(*_: object) -> None:
-        raise TimeoutError("a reader hangs")
-
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    handler = signal.signal(signal.SIGALRM, hang)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
-    signal.alarm(SECONDS)
-    yield
-    signal.alarm(0)
-    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-    signal.signal(signal.SIGALRM, handler)
-
-
-def outcomes(path: Path, inputs: Iterator[bytes], read: Callable[[], object]) -> None:
-    """Put each input into ``path`` and read it; some must be refused, each in one line."""
-    count, messages = 0, []
-    for content in inputs:
-        path.write_bytes(content)
-        count += 1
-        try:
-            read()
-        except UserError as error:
-            messages.append(str(error))
-    assert count == COUNT
-    assert len(messages) > COUNT // 4
-    assert [text for text in messages if not text.isprintable() or len(text) > 1000] == []
 
 
 def test_config(tmp_path: Path) -> None:
@@ -214,47 +184,13 @@ def network() -> nn.Module:
     return net
 
 
-def in_torch(content: Any) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    return buffer.getvalue()
-
-
 def test_checkpoints(tmp_path: Path) -> None:
     path, weights = tmp_path / "a.safetensors", network().state_dict()
-
-    def inputs() -> Iterator[bytes]:
-        yield from damaged(save(weights, {"manifest": json.dumps(MANIFEST)}), 14)
-        for manifest in invented(MANIFEST, 15):
-            try:
-                text = json.dumps(manifest).encode(errors="replace").decode()
-            except ValueError:
-                text = "9" * 5000
-            yield save(weights, {"manifest": text})
 
     def read() -> None:
         checkpoints.build_with(network, checkpoints.load_of_paper(path, "toy").weights, "a")
 
-    outcomes(path, inputs(), read)
-
-
-def tensors_of_others(content: dict[str, Any], seed: int) -> Iterator[bytes]:
-    yield from damaged(in_torch(content), seed)
-    deep: list[Any] = []
-    for _ in range(100):
-        deep = [deep]
-    wide: list[Any] = [1]
-    for _ in range(60):
-        wide = [wide, wide]
-    loop: list[Any] = []
-    loop.append(loop)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # quantised and nested tensors are called prototypes
-        odd: list[Any] = [make() for make in odd_tensors().values()]
-        odd += [deep, wide, loop, None, "x", -1, {}, [], 2**80, float("nan"), torch.float32]
-        odd += [torch.Size([2]), b"x", {"a": torch.zeros(1)}]
-        for changed in invented(content, seed + 1, odd):
-            yield in_torch(changed)
+    outcomes(path, of_safetensors(weights, MANIFEST, 14), read)
 
 
 def test_state_dicts_of_others(tmp_path: Path) -> None:

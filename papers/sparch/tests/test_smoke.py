@@ -14,13 +14,16 @@ import torch
 
 from core import checkpoints
 from core.config import load_yaml, to_dict
+from core.metrics import Metrics
 from core.testing import facts, rows, without_notices
 from core.training.loop import backpropagation_step, evaluate, train_one_epoch
+from sparch import evaluation
 from sparch.config import PAPER, Config
 from sparch.evaluation import infer_config
 from sparch.models import NON_SPIKING, SNN, SPIKING, build
 from sparch.objectives import make_objective
 from sparch.published import to_published
+from sparch.repeated import Evaluations
 
 from .scripts import TINY, call
 
@@ -207,15 +210,30 @@ def test_settings_are_read_off_a_state_dict(kind: str, options: dict[str, object
 def test_authors_state_dict_scores_as_ours(tmp_path: Path, capsys: Capture) -> None:
     torch.manual_seed(1)
     model = SNN((1, None, 700), [6, 6, 20], "RadLIF")
-    torch.save(to_published(model.state_dict()), tmp_path / "theirs.pth")
+    theirs = to_published(model.state_dict())
+    torch.save(theirs, tmp_path / "theirs.pth")
+    torch.save({f"module.{key}": value for key, value in theirs.items()}, tmp_path / "ddp.pth")
     torch.manual_seed(1)
     config = Config(model_type="RadLIF", nb_hiddens=6, data="embedded")
     manifest = {"paper": "sparch", "config": to_dict(config)}
     checkpoints.save(tmp_path / "ours.safetensors", model, manifest)
     found = []
-    for name in ("theirs.pth", "ours.safetensors"):
+    for name in ("theirs.pth", "ddp.pth", "ours.safetensors"):
         options = ("--data_folder", "embedded", "--json", "--evaluations", 1, "--threads", 1)
         assert call(tmp_path / name, *options, script="evaluate") == 0
         found.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
         assert found[-1].pop("weights") == f"RadLIF in {name} on synthetic-shd (shd)"
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
+
+
+def test_json_has_no_nan(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config(model_type="MLP", nb_hiddens=6, data="embedded")
+    manifest = {"paper": "sparch", "config": to_dict(config)}
+    checkpoints.save(tmp_path / "a.safetensors", build(config, 700, 20), manifest)
+    nothing = Metrics(samples=3, loss=float("nan"), accuracy=0.0, sop=None, rate=None)
+    lost = Evaluations("lost", (nothing,))
+    monkeypatch.setattr(evaluation, "evaluate_repeatedly", lambda *_, **__: lost)
+    assert call(tmp_path / "a.safetensors", "--json", script="evaluate") == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert "NaN" not in line
+    assert json.loads(line)["loss"] is None

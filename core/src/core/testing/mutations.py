@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import random
+import resource
+import signal
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from safetensors.torch import save
 from torch import nn
 
+from core.errors import UserError
+
 COUNT = 200
+MEMORY = 2 * 2**30
+SECONDS = 20
 ODD: tuple[Any, ...] = (
     *(None, True, 0, -1, 7, 2**63, -(2**70), 10**400, 0.5, 1e300, float("nan"), float("inf")),
     *("", "x", "../../evil", "/dev/zero", "a\0b", "\ud800", "\x1b[2J", "9" * 5000, "x" * 10**5),
@@ -93,6 +104,46 @@ def of_yaml(text: str, seed: int) -> Iterator[bytes]:
             yield b"a: " + b"9" * 5000
 
 
+def of_safetensors(
+    weights: dict[str, torch.Tensor], manifest: dict[str, Any], seed: int
+) -> Iterator[bytes]:
+    """:func:`damaged` checkpoints, and sound ones with an :func:`invented` manifest."""
+    yield from damaged(save(weights, {"manifest": json.dumps(manifest)}), seed)
+    for changed in invented(manifest, seed + 1):
+        try:
+            text = json.dumps(changed)
+        except ValueError:  # more digits than Python prints
+            text = "9" * 5000
+        yield save(weights, {"manifest": text})
+
+
+def in_torch(content: Any) -> bytes:
+    """The bytes that ``torch.save`` writes."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def tensors_of_others(content: dict[str, Any], seed: int) -> Iterator[bytes]:
+    """:func:`damaged` and :func:`invented` of what ``torch.save`` writes."""
+    yield from damaged(in_torch(content), seed)
+    deep: list[Any] = []
+    for _ in range(100):
+        deep = [deep]
+    wide: list[Any] = [1]
+    for _ in range(60):
+        wide = [wide, wide]
+    loop: list[Any] = []
+    loop.append(loop)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # quantised and nested tensors are called prototypes
+        odd: list[Any] = [make() for make in odd_tensors().values()]
+        odd += [deep, wide, loop, None, "x", -1, {}, [], 2**80, float("nan"), torch.float32]
+        odd += [torch.Size([2]), b"x", {"a": torch.zeros(1)}]
+        for changed in invented(content, seed + 1, odd):
+            yield in_torch(changed)
+
+
 def odd_tensors() -> dict[str, Callable[[], torch.Tensor]]:
     """Tensors that are no weights, by what they are."""
     return {
@@ -113,3 +164,42 @@ def odd_tensors() -> dict[str, Callable[[], torch.Tensor]]:
         "NaN": lambda: torch.full((2, 2), float("nan")),
         "a parameter": lambda: nn.Parameter(torch.zeros(2, 2)),
     }
+
+
+def outcomes(path: Path, inputs: Iterator[bytes], read: Callable[[], object]) -> None:
+    """Put each input into ``path`` and read it; some must be refused, each in one line.
+
+    Any other exception of ``read`` fails the test, and so does one that is slow or takes memory.
+    """
+    count, messages = 0, []
+    for content in inputs:
+        path.write_bytes(content)
+        count += 1
+        with limits():
+            try:
+                read()
+            except UserError as error:
+                messages.append(str(error))
+    assert count == COUNT
+    assert len(messages) > COUNT // 4
+    assert [text for text in messages if not text.isprintable() or len(text) > 1000] == []
+
+
+@contextmanager
+def limits() -> Iterator[None]:
+    """What takes much memory or time fails a test, not the machine."""
+
+    def hang(*_: object) -> None:
+        raise TimeoutError("a reader hangs")
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    handler = signal.signal(signal.SIGALRM, hang)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        signal.signal(signal.SIGALRM, handler)

@@ -80,6 +80,15 @@ def _read(options: argparse.Namespace) -> tuple[str, Config, dict[str, Tensor], 
             path, task=options.task, neuron=options.neuron, permutation=options.permutation
         )
         return foreign.name, foreign.config, foreign.weights, foreign.permutation
+    return read_own(path)
+
+
+def read_own(path: Path) -> tuple[str, Config, dict[str, Tensor], Tensor | None]:
+    """Name, settings, weights and pixel order of a checkpoint that a training here wrote.
+
+    Raises:
+        UserError: It is damaged, or of another paper.
+    """
     checkpoint = checkpoints.load_of_paper(path, "brf")
     manifest, weights = checkpoint.manifest, checkpoint.weights
     if (task := manifest.get("task")) not in CONFIGS:

@@ -38,7 +38,7 @@ def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:
         UserError: The checkpoint or its data cannot be used.
     """
     path: Path = options.checkpoint
-    config, weights = _read(path)
+    config, weights = read(path)
     config = _with_options(config, options)
     device = choose_device(config.device, config.threads)
     task = load_task(config)
@@ -67,8 +67,12 @@ def evaluate_checkpoint(options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def _read(path: Path) -> tuple[Config, dict[str, Tensor]]:
-    """Settings and weights of a checkpoint."""
+def read(path: Path) -> tuple[Config, dict[str, Tensor]]:
+    """Settings and weights of a checkpoint, of this project or with the authors' names.
+
+    Raises:
+        UserError: It is neither, or damaged.
+    """
     if path.suffix == ".safetensors":
         return read_own(path)
     try:
