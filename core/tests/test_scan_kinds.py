@@ -153,6 +153,21 @@ def test_a_step_reads_what_is_there_now(what: str, level: None) -> None:
     assert 0 < after < before
 
 
+class Plain(LIF):
+    """Like the package's own by its attributes; what its step reads stands elsewhere."""
+
+    def step(self, coefficients: Any, state: SpikeAndPotential, current: Tensor) -> Any:
+        charged = coefficients.alpha * state.potential * (1.0 - state.spike) + current
+        spike = self.surrogate(charged - LEVEL)
+        return SpikeAndPotential(spike, charged), spike
+
+
+def test_plain_attributes_alone_prove_nothing(level: None) -> None:
+    before = agree(Plain(8, tau_mem=2.0))
+    changed_global()
+    assert 0 < agree(Plain(8, tau_mem=2.0)) < before
+
+
 def test_another_instance_has_its_own_values() -> None:
     assert agree(Free(8, lambda n, _: n._level, _level=0.4)) > agree(
         Free(8, lambda n, _: n._level, _level=0.9)
