@@ -9,9 +9,10 @@ from core.errors import run_main
 def main() -> None:
     """Parse first: --help and a wrong flag need no PyTorch."""
     config, base = parse_command_line(sys.argv[1:], prog="train_smnist.py", task="smnist")
-    from brf.experiment import run
+    from brf.paper import BRF
+    from core.paper import run
 
-    run(config, base)
+    run(BRF, config, base)
 
 
 if __name__ == "__main__":

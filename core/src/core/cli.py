@@ -75,6 +75,36 @@ def _parser() -> argparse.ArgumentParser:
     figures = command("figures", _figures)
     figures.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
 
+    sweep = command("sweep", _sweep)
+    sweep.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
+    sweep.add_argument("script", metavar="SCRIPT", help="its training script, such as train_ecg")
+    sweep.add_argument(
+        "--config", nargs="+", type=Path, metavar="FILE", help="configurations, all of them"
+    )
+    sweep.add_argument("--seeds", default="0-4", metavar="0-4", help="one run each (0-4)")
+    sweep.add_argument("--set", nargs="+", metavar="KEY=A,B", help="settings, in every combination")
+    sweep.add_argument("--jobs", type=int, metavar="N", help="runs at once; default one a core")
+    sweep.add_argument(
+        "--threads", type=int, metavar="N", help="of each run; default the cores divided by jobs"
+    )
+    sweep.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where runs go (papers/PAPER/runs/sweep)"
+    )
+    sweep.add_argument("--record", action="store_true", help="record each run that finishes")
+    sweep.add_argument(
+        "--keep-weights", action="store_true", help="with --record: keep their best weights, too"
+    )
+    sweep.add_argument("--retry", action="store_true", help="try again what failed before")
+    sweep.add_argument("flags", nargs="*", metavar="-- FLAG", help="after --: flags of every run")
+
+    compare = command("compare", _compare)
+    compare.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders full of them"
+    )
+    compare.add_argument(
+        "--figure", type=Path, metavar="FILE", help="the picture (comparison.png beside the runs)"
+    )
+
     bench = command("bench", _bench)
     bench.add_argument(
         "--rows", nargs="+", metavar="NAME", help="some rows, such as lif brf growth; default all"
@@ -170,6 +200,26 @@ def _figures(arguments: argparse.Namespace) -> None:
     code = subprocess.run([sys.executable, "figures.py"], cwd=paper, check=False).returncode
     if code != 0:
         raise RunFailed(f"{paper / 'figures.py'} stopped with exit code {code}; see above")
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    """Run a script for every configuration, setting and seed, several at once.
+
+    A finished run is never run twice and an interrupted one goes on, so the same command, given
+    again, finishes what is left.
+    """
+    from core.sweep.command import sweep
+
+    sweep(arguments)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    """Compare runs: mean and deviation over seeds as a table, curves as a picture."""
+    from core.records.compare import comparison_markdown, draw_comparison, grouped, read_runs
+
+    groups = grouped(read_runs(arguments.runs))
+    print(comparison_markdown(groups))
+    print(f"curves: {draw_comparison(groups, arguments.figure)}")
 
 
 def _bench(arguments: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ import functools
 import inspect
 import math
 import textwrap
+from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 from core.outside.text import shown
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+    pass
 
 _BOOLEANS = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
@@ -65,15 +66,17 @@ class Text:
 
 
 @functools.cache
-def config_fields(config_class: type[DataclassInstance]) -> dict[str, ConfigField]:
+def config_fields(config_class: type) -> dict[str, ConfigField]:
     """The fields of ``config_class`` by key, in definition order.
+
+    Those of a base class with ``listed_last = True`` come after all others.
 
     Raises:
         TypeError: a field has no default, or a type that a command line cannot express.
     """
     kinds, explanations = get_type_hints(config_class), _explanations(config_class)
     fields = {}
-    for item in dataclasses.fields(config_class):
+    for item in sorted(dataclasses.fields(config_class), key=partial(_is_late, config_class)):
         default = item.default
         if item.default_factory is not dataclasses.MISSING:
             default = item.default_factory()
@@ -90,6 +93,12 @@ def config_fields(config_class: type[DataclassInstance]) -> dict[str, ConfigFiel
             hashed=item.metadata.get("hash", True),
         )
     return fields
+
+
+def _is_late(config_class: type, item: dataclasses.Field[Any]) -> bool:
+    """Whether a field comes from a base class whose fields are to be listed last."""
+    bases = (base for base in config_class.__mro__ if vars(base).get("listed_last", False))
+    return any(item.name in vars(base).get("__annotations__", {}) for base in bases)
 
 
 def describe(kind: Any) -> str:

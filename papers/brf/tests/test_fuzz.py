@@ -7,11 +7,12 @@ from pathlib import Path
 import torch
 
 from brf.config import EcgConfig
-from brf.evaluation import read_own
 from brf.models import build
+from brf.paper import BRF
 from brf.published import load
 from core import checkpoints
 from core.config import to_dict
+from core.paper import read_own
 from core.testing.mutations import of_safetensors, outcomes, tensors_of_others
 
 
@@ -36,7 +37,7 @@ def test_own(tmp_path: Path) -> None:
     manifest = {"paper": "brf", "task": "ecg", "model": "brf", "config": to_dict(config)}
 
     def read() -> None:
-        _, found, tensors, _ = read_own(path)
-        checkpoints.build_with(lambda: build(found, 4, 6), tensors, "a")
+        found = read_own(BRF, path)
+        checkpoints.build_with(lambda: build(found.config, 4, 6), found.weights, "a")
 
     outcomes(path, of_safetensors(weights, manifest, 2), read)

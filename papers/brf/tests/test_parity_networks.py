@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from brf.models import RecurrentSNN, count_parameters
+from brf.models import RecurrentSNN
 from brf.objectives import make_objective
 from brf.published import convert
 from core.checkpoints import load_into
 from core.layers import Layer
 from core.neurons import ALIF, BRF, HRF, LI, RF, Neuron
+from core.paper import count_parameters
 
 Golden = Callable[[str], dict[str, dict[str, Tensor]]]
 Agrees = Callable[..., None]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from brf.config import CONFIGS, PAPER, EcgConfig
-from brf.models import Output, RecurrentSNN, build, count_parameters
+from brf.models import Output, RecurrentSNN, build
 from brf.objectives import make_objective
 from brf.published import convert
 from brf.task import ecg_transform
@@ -24,6 +24,7 @@ from core.config import load_yaml
 from core.data import load_qtdb
 from core.metrics import BatchResult
 from core.neurons import ALIF, BRF, LI, Neuron
+from core.paper import count_parameters
 from core.training.loop import backpropagation_step
 
 Golden = Callable[[str], dict[str, dict[str, Tensor]]]

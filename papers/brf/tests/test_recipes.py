@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from brf.config import PAPER, Config, EcgConfig, SmnistConfig
-from brf.experiment import make_job
+from brf.paper import BRF
 from brf.task import load_task
 from core.config import load_yaml
 from core.data import digest, load_digits, load_synthetic_ecg
 from core.neurons import Normal, Uniform
+from core.paper import make_job
 from core.testing.recipe import Recipe, assert_job_follows
 from core.training.fit import Job
 from core.training.seeding import seed_everything
@@ -34,10 +35,10 @@ def _loaded_once() -> Iterator[None]:
 
 
 def make(config: Config) -> Job:
-    """As ``brf.experiment.run``."""
+    """As :func:`core.paper.run`."""
     task = load_task(config)
     seed_everything(config.seed)
-    return make_job(config, task, torch.device("cpu"))
+    return make_job(BRF, config, task, torch.device("cpu"))
 
 
 def recipe_of(config: Config) -> Recipe:

@@ -19,6 +19,7 @@ from core.records import keep_weights, record_run
 from sparch import figures
 from sparch.config import PAPER, Config
 from sparch.experiment import run
+from sparch.paper import SPARCH
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "sparch"
     (folder / "configs").mkdir(parents=True)
     shutil.copy(PAPER / "claims.yaml", folder)
-    monkeypatch.setattr("sparch.experiment.PAPER", folder)
+    monkeypatch.setattr("sparch.experiment.SPARCH", replace(SPARCH, folder=folder))
     monkeypatch.setattr("core.plots.learning_curve", lambda *_, **__: None)
     monkeypatch.setattr(figures, "PAPER", folder)
     monkeypatch.setattr(figures, "FOLDER", folder / "results" / "figures")

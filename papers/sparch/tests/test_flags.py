@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 
 from core.config import config_hash, load_yaml, to_dict, to_yaml
 from core.config_fields import config_fields
-from sparch.config import PAPER, Config, default_folder, parse_command_line
+from sparch.config import PAPER, Config, parse_command_line, run_name
 
 from .scripts import call
 
@@ -71,7 +71,7 @@ def test_printed_config_says_everything(capsys: pytest.CaptureFixture[str], tmp_
     printed = tmp_path / "printed.yaml"
     printed.write_text(capsys.readouterr().out)
     keys = re.findall(r"^(\w+):", printed.read_text(), re.MULTILINE)
-    assert keys == [field.name for field in fields(Config)]
+    assert keys == list(to_dict(parse(*argv)))
     assert load_yaml(Config, printed) == parse(*argv) == parse("--config", str(printed))
 
 
@@ -116,7 +116,7 @@ def test_defaults_are_those_of_the_authors() -> None:
         ("--reg_fmin 0", "reg_fmin", 0.0),
         ("--reg_fmax 0.3", "reg_fmax", 0.3),
         ("--start_epoch 5", "start_epoch", 5),
-        ("--data_folder data/shd_dataset/", "data_folder", "data/shd_dataset/"),
+        ("--data_folder data/shd_dataset/", "data_folder", Path("data/shd_dataset")),
         ("--data_folder embedded", "data", "embedded"),
         ("--data_folder regenerated", "data", "regenerated"),
         ("--data_folder subset --dataset_name hd", "data", "subset"),
@@ -151,10 +151,10 @@ def test_data_words_count_and_folders_do_not() -> None:
     assert config_hash(parse("--data_folder", "a")) == config_hash(parse())
     config = parse("--data_folder", "embedded")
     assert config.data_folder is None
-    assert replace(config, data="original", data_folder="here").data_folder == "here"
+    assert replace(config, data="original", data_folder=Path("here")).data_folder == Path("here")
 
 
-# --- the default folder ---------------------------------------------------------------------------
+# --- name of the default folder -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_data_words_count_and_folders_do_not() -> None:
         ("--lr 1e-5 --pdrop 0", "shd_LIF_3lay128_drop0_0_batchnorm_nobias_udir_noreg_lr1e-05"),
     ],
 )
-def test_default_folder(argv: str, name: str) -> None:
-    assert default_folder(parse(*argv.split())) == Path("exp") / "test_exps" / name
+def test_name_of_the_default_folder(argv: str, name: str) -> None:
+    assert run_name(parse(*argv.split()), None) == Path("exp") / "test_exps" / name
 
 
 # --- the files -----------------------------------------------------------------------------------

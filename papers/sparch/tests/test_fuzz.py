@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import torch
 
 from core import checkpoints
 from core.config import to_dict
+from core.paper import read_own
 from core.testing.mutations import of_safetensors, outcomes, tensors_of_others
 from sparch.config import Config
-from sparch.evaluation import read
 from sparch.models import build
-from sparch.published import to_published
+from sparch.paper import SPARCH
+from sparch.published import read, to_published
 
 CONFIG = Config(model_type="RadLIF", nb_hiddens=6)
 
 
 def rebuilt(path: Path) -> None:
-    config, weights = read(path)
-    checkpoints.build_with(lambda: build(config, 700, 20), weights, "a")
+    own = path.suffix == ".safetensors"
+    found = read_own(SPARCH, path) if own else read(path, Namespace())
+    checkpoints.build_with(lambda: build(found.config, 700, 20), found.weights, "a")
 
 
 def test_state_dicts(tmp_path: Path) -> None:
@@ -35,6 +38,6 @@ def test_state_dicts(tmp_path: Path) -> None:
 def test_own(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     weights = build(CONFIG, 700, 20).state_dict()
-    manifest = {"paper": "sparch", "config": to_dict(CONFIG)}
+    manifest = {"paper": "sparch", "task": "shd", "config": to_dict(CONFIG)}
 
     outcomes(path, of_safetensors(weights, manifest, 3), lambda: rebuilt(path))

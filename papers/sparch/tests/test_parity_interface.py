@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from core.layers import SoftmaxSumReadout, SpikingLayer
+from core.paper import count_parameters
 from sparch.config import Config
-from sparch.models import ANN, NON_SPIKING, SNN, SPIKING, build, count_parameters
+from sparch.models import ANN, NON_SPIKING, SNN, SPIKING, build
 from sparch.published import from_published, to_published
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch.nn.functional import cross_entropy
 
 from core.layers import SpikingLayer
 from core.losses import firing_rate_penalty
-from sparch.models import ANN, NON_SPIKING, SNN, SPIKING, count_parameters
+from core.paper import count_parameters
+from sparch.models import ANN, NON_SPIKING, SNN, SPIKING
 from sparch.published import from_published, to_published
 
 from .parity import (
@@ -199,7 +201,13 @@ def test_seed_gives_the_authors_network_and_states(kind: str) -> None:
     theirs = from_published(recorded)
     assert trained < set(theirs)
     for name in trained:
-        assert torch.equal(network.get_parameter(name), theirs[name]), name
+        ours = network.get_parameter(name)
+        if re.search(
+            r"\.V[a-z]?\.weight$", name
+        ):  # orthogonal: LAPACK rounds as the processor has it
+            close(name, ours, theirs[name], rtol=0.0, atol=2e-6)
+        else:
+            assert torch.equal(ours, theirs[name]), name
 
     torch.manual_seed(settings["seed_forward"])
     y, rates = network(arrays["x"])

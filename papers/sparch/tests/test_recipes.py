@@ -14,11 +14,12 @@ import torch
 from core.config import from_dict, load_yaml
 from core.data import speech
 from core.neurons import Normal, Uniform
+from core.paper import make_job
 from core.testing.recipe import Recipe, assert_job_follows
 from core.training.fit import Job
 from core.training.seeding import seed_everything
 from sparch.config import PAPER, Config
-from sparch.experiment import make_job
+from sparch.paper import SPARCH
 from sparch.task import load_task
 
 FILES = sorted((PAPER / "configs").glob("*.yaml"))
@@ -45,10 +46,10 @@ def _loaded_once() -> Iterator[None]:
 
 
 def make(config: Config) -> Job:
-    """As ``sparch.experiment.run``."""
+    """As :func:`core.paper.run`."""
     task = load_task(config)
     seed_everything(config.seed)
-    return make_job(config, task, torch.device("cpu"))
+    return make_job(SPARCH, config, task, torch.device("cpu"))
 
 
 def recipe_of(config: Config) -> Recipe:

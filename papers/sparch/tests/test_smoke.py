@@ -15,15 +15,13 @@ import torch
 from core import checkpoints
 from core.config import load_yaml, to_dict
 from core.metrics import Metrics
+from core.paper import Evaluations, evaluation
 from core.testing import facts, rows, without_notices
 from core.training.loop import backpropagation_step, evaluate, train_one_epoch
-from sparch import evaluation
 from sparch.config import PAPER, Config
-from sparch.evaluation import infer_config
 from sparch.models import NON_SPIKING, SNN, SPIKING, build
 from sparch.objectives import make_objective
-from sparch.published import to_published
-from sparch.repeated import Evaluations
+from sparch.published import infer_config, to_published
 
 from .scripts import TINY, call
 
@@ -105,10 +103,10 @@ def test_quick_start(tmp_path: Path) -> None:
 
     told = log.read_text(encoding="utf-8")
     parts = [
-        r"^LIF on synthetic-shd \(shd\): \d+ parameters, 7\d\d training / \d+ validation / 200",
-        r"^device cpu",
         r"^model_type: LIF$",
         r"^SNN\($",
+        r"^LIF on synthetic-shd \(shd\): \d+ parameters, 7\d\d training / \d+ validation / 200",
+        r"^device cpu",
         r"^epoch 0/1 \|",
         r"^epoch 1/1 \| train loss",
         r"^best epoch [01] by validation accuracy: test",
@@ -142,9 +140,11 @@ def test_default_folder(tiny_shd: Path, tmp_path: Path, monkeypatch: pytest.Monk
     options = (*TINY, "--data_folder", tiny_shd, "--nb_epochs", 0, "--log_tofile", 1)
     assert call(*options) == 0
     (folder,) = (tmp_path / "exp" / "test_exps").iterdir()
-    assert folder.name == "shd_LIF_3lay6_drop0_1_batchnorm_nobias_udir_noreg_lr0_01"
+    name = "shd_LIF_3lay6_drop0_1_batchnorm_nobias_udir_noreg_lr0_01"
+    assert re.fullmatch(rf"{name}-seed0-\d{{8}}-\d{{6}}", folder.name)
     assert [row["epoch"] for row in rows(folder)] == [0]
-    assert call(*options) == 2  # not overwritten
+    assert call(*options, "--seed", 1) == 0, "another seed has a folder of its own"
+    assert len(list(folder.parent.iterdir())) == 2
     # two runs in one process log into their own files
     first = (folder / "log" / "exp.log").read_text()
     assert call(*options, "--out", tmp_path / "other") == 0
@@ -215,7 +215,7 @@ def test_authors_state_dict_scores_as_ours(tmp_path: Path, capsys: Capture) -> N
     torch.save({f"module.{key}": value for key, value in theirs.items()}, tmp_path / "ddp.pth")
     torch.manual_seed(1)
     config = Config(model_type="RadLIF", nb_hiddens=6, data="embedded")
-    manifest = {"paper": "sparch", "config": to_dict(config)}
+    manifest = {"paper": "sparch", "task": "shd", "config": to_dict(config)}
     checkpoints.save(tmp_path / "ours.safetensors", model, manifest)
     found = []
     for name in ("theirs.pth", "ddp.pth", "ours.safetensors"):
@@ -228,7 +228,7 @@ def test_authors_state_dict_scores_as_ours(tmp_path: Path, capsys: Capture) -> N
 
 def test_json_has_no_nan(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config(model_type="MLP", nb_hiddens=6, data="embedded")
-    manifest = {"paper": "sparch", "config": to_dict(config)}
+    manifest = {"paper": "sparch", "task": "shd", "config": to_dict(config)}
     checkpoints.save(tmp_path / "a.safetensors", build(config, 700, 20), manifest)
     nothing = Metrics(samples=3, loss=float("nan"), accuracy=0.0, sop=None, rate=None)
     lost = Evaluations("lost", (nothing,))

@@ -103,8 +103,8 @@ def test_speakers_are_needed_to_hold_them_out(tiny_shd: Path, tmp_path: Path) ->
         with h5py.File(tmp_path / name, "a") as file:
             del file["extra/speaker"]
     with pytest.raises(UserError, match=r"does not say who spoke.*--protocol published"):
-        load_task(Config(data_folder=str(tmp_path)))
-    assert load_task(Config(data_folder=str(tmp_path), protocol="published")).test_is_validation
+        load_task(Config(data_folder=tmp_path))
+    assert load_task(Config(data_folder=tmp_path, protocol="published")).test_is_validation
 
 
 def test_late_spikes_are_counted(tiny_shd: Path, tmp_path: Path) -> None:
@@ -116,8 +116,8 @@ def test_late_spikes_are_counted(tiny_shd: Path, tmp_path: Path) -> None:
             times = file["spikes/times"][0]
             times[:3] = (1.3995, 1.4, 2.0)  # as float16, 1.3995 stays below 1.4
             file["spikes/times"][0] = times
-    assert load_task(Config(data_folder=str(tiny_shd))).late == 0
-    assert load_task(Config(data_folder=str(tmp_path))).late == 2 * 2
+    assert load_task(Config(data_folder=tiny_shd)).remark == ""
+    assert load_task(Config(data_folder=tmp_path)).remark == "4 spikes after 1.4 s left out"
 
 
 def test_regenerated_shd() -> None:

@@ -71,8 +71,16 @@ def read_yaml(path: Path, *, missing: str = "check the path") -> Any:
     Raises:
         UserError: As :func:`read_text`, or it is not YAML of the kind described above.
     """
-    text = read_text(path, missing=missing, limit=DOCUMENT_BYTES)
-    return _explained(text, lambda: yaml.load(text, Loader=_Loader), str(path), "YAML")
+    return from_yaml(read_text(path, missing=missing, limit=DOCUMENT_BYTES), str(path))
+
+
+def from_yaml(text: str, where: str) -> Any:
+    """The value of a YAML document; None of an empty one.
+
+    Raises:
+        UserError: It is not YAML of the kind described above.
+    """
+    return _explained(text, lambda: yaml.load(text, Loader=_Loader), where, "YAML")
 
 
 def compose_yaml(text: str, where: str) -> yaml.Node | None:

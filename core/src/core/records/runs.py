@@ -84,7 +84,7 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
         "command": _without_folders(run["command"]),
         "status": status,
         "selects": selects,
-        "config": _config(run_folder / "config.yaml"),
+        "config": read_config(run_folder / "config.yaml"),
         "best": best,
         "last": rows[-1],
         "max_test": _max_test(rows),
@@ -108,7 +108,8 @@ def selected(
     return best_row(seen, selects=selects) if seen else None
 
 
-def _config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings in ``config.yaml`` of a run folder, but for the places of one machine."""
     config = check(
         read_yaml(path, missing="without it nobody can repeat the run"), {str: object}, str(path)
     )

@@ -86,7 +86,7 @@ def assert_job_follows(
         sample: From one sample of a batch, ``[T, I]``, what is equal for every seed.
     """
     # of code and machine, which takes two calls of git
-    with mock.patch("core.training.experiment.describe", return_value={}):
+    with mock.patch("core.paper.facts.describe", return_value={}):
         _assert_job_follows(recipe_of, make, config, ranges, sample)
 
 

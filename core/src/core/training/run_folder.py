@@ -117,6 +117,17 @@ class RunFolder:
         write_text_atomically(self.path / "metrics.jsonl", text)
 
 
+def in_use(path: Path) -> bool:
+    """Whether a process runs in the folder ``path`` at this moment."""
+    if not (path / _LOCK).is_file():
+        return False
+    try:
+        with _locked(path):
+            return False
+    except UserError:
+        return True
+
+
 def _refuse_occupied(path: Path) -> None:
     # A lock alone is what a start leaves behind that failed at once.
     if not path.exists() or (path.is_dir() and all(p.name == _LOCK for p in path.iterdir())):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from core.config import config_hash, load_values, load_yaml, to_dict
+from core.config_fields import config_fields
 from core.errors import UserError
-from core.training.experiment import result_keys
 from core.training.fit import Job
 from core.training.run_facts import read_facts
 from core.training.run_folder import RunFolder, explained
@@ -96,6 +96,37 @@ def stored_threads(path: Path, asked: int, *, flag: str = "--resume") -> int:
             f"which is {threads}; leave --threads out, or start a new run"
         )
     return threads
+
+
+def result_keys(config: DataclassInstance) -> list[str]:
+    """The settings that results depend on."""
+    return [key for key, field in config_fields(type(config)).items() if field.hashed]
+
+
+def refuse_changes(
+    stored: DataclassInstance,
+    config: DataclassInstance,
+    keys: Collection[str],
+    *,
+    flag: str = "--resume",
+) -> None:
+    """Let a run go on elsewhere (device, data folder), but as the run that it is.
+
+    Args:
+        stored: Settings of the run.
+        config: Settings it is asked to go on with.
+        keys: Settings that must be equal.
+        flag: What asks for that, for the message.
+
+    Raises:
+        UserError: A setting would change; names all that would.
+    """
+    old, new = to_dict(stored), to_dict(config)
+    if changed := [key for key in keys if old[key] != new[key]]:
+        raise UserError(
+            f"{flag} continues a run as it was, but {', '.join(changed)} would change; leave "
+            "the flag out, or start a new run"
+        )
 
 
 @contextmanager

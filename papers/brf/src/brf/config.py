@@ -6,12 +6,14 @@ Imports nothing heavy, so that ``--help`` is instant.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from core.config import flag_value, parse
+from core import settings
+from core.config import flag_value
 from core.errors import UserError
+from core.settings import Settings
 from core.training.run_facts import read_facts
 
 PAPER = Path(__file__).resolve().parents[2]
@@ -19,7 +21,7 @@ TaskName = Literal["ecg", "smnist", "psmnist"]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings that all tasks share; the files in ``configs/`` hold the paper's recipes."""
 
     neuron: Literal["brf", "rf", "hrf", "alif"] = "brf"
@@ -58,30 +60,13 @@ class Config:
     """Which of two epochs with equal validation loss is kept."""
     val_fraction: float = 0.1
     """Part of the training data held out to select the epoch."""
-    seed: int = 0
-    """Decides initial weights, split, pixel permutation and batch order."""
-    data: Literal["original", "embedded"] = "original"
-    """The task's data set, or a small stand-in that needs no download."""
-    data_folder: Path | None = field(default=None, metadata={"hash": False})
-    """Folder with the original files; by default they are fetched once and cached."""
-    mirror: str | None = field(default=None, metadata={"hash": False})
-    """Address to download the original files from, before the built-in ones."""
-    out: Path | None = field(default=None, metadata={"hash": False})
-    """Folder for everything the run writes; by default a new one in runs/."""
-    resume: Path | None = field(default=None, metadata={"hash": False})
-    """Continue the run in this folder, bit for bit."""
-    device: str = field(default="auto", metadata={"hash": False})
-    """auto, cpu, cuda or cuda:N."""
-    threads: int = field(default=0, metadata={"hash": False})
-    """Processor threads, 0 for PyTorch's choice; bits depend on them, so a run keeps its number."""
-    backend: str = field(default="auto", metadata={"hash": False})
-    """How neurons run over time, see `core doctor`."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("hidden", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("epochs", "sub_seq_length", "threads"):
+        for name in ("epochs", "sub_seq_length"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
         for name in ("lr", "clip_norm"):
@@ -94,17 +79,15 @@ class Config:
         for name in ("tau_mem", "tau_adp", "tau_out"):
             if getattr(self, name)[1] < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; a std must not be negative")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed is {self.seed}; it must be in 0 ... 2**32 - 1")
         if not 0.0 < self.val_fraction < 1.0:
             raise ValueError(f"val_fraction is {self.val_fraction}; it must be between 0 and 1")
         if self.neuron == "hrf" and self.decay != "exponential":
             raise ValueError("hrf has no linear decay")
 
     @property
-    def task(self) -> TaskName:
-        """Name of the task in claims and records."""
-        raise NotImplementedError
+    def model(self) -> str:
+        """Name of the hidden neurons."""
+        return self.neuron
 
 
 @dataclass(frozen=True)
@@ -156,44 +139,35 @@ CONFIGS: dict[str, type[Config]] = {
 }
 
 
-def recipe(task: str, neuron: str) -> Path:
+def recipe_file(task: str, neuron: str) -> Path:
     """The file with the paper's settings for a task and neuron."""
     return PAPER / "configs" / f"{task}_{neuron}.yaml"
 
 
-def parse_command_line(argv: Sequence[str], *, prog: str, task: str) -> tuple[Config, Path]:
+def parse_command_line(argv: Sequence[str], *, prog: str, task: str) -> tuple[Config, Path | None]:
     """Settings of a training script, and the file they start from.
 
-    ``--neuron`` and ``--permuted`` choose a recipe of ``configs/``; ``--config`` names another
-    file; ``--resume`` takes the settings of the run to continue. All other flags change single
-    settings.
+    ``--neuron`` and ``--permuted`` choose a recipe of ``configs/``; see
+    :func:`core.settings.parse_command_line` for the other ways.
 
     Raises:
         UserError: Wrong flags, values or files.
     """
-    resumed, file = flag_value(argv, "resume"), flag_value(argv, "config")
-    if resumed:
-        _refuse_other_task(Path(resumed), prog=prog, task=task)
-        base = Path(resumed) / "config.yaml"
-    elif file:
-        base = Path(file)
-    else:
-        permuted = flag_value(argv, "permuted") not in (None, "false", "no", "off", "0")
-        chosen = "psmnist" if task == "smnist" and permuted else task
-        base = recipe(chosen, flag_value(argv, "neuron") or "brf")
-    config = parse(
+    permuted = flag_value(argv, "permuted") not in (None, "false", "no", "off", "0")
+    chosen = "psmnist" if task == "smnist" and permuted else task
+
+    def is_of_task(folder: Path) -> None:
+        found = read_facts(folder).get("task")
+        if (found == "ecg") != (task == "ecg"):
+            other = "train_ecg.py" if found == "ecg" else "train_smnist.py"
+            raise UserError(f"{folder} is a run of {found}, not one of {prog}; use {other}")
+
+    return settings.parse_command_line(
         CONFIGS[task],
         argv,
         prog=prog,
         description=f"Train a network of the BRF paper on {task}.",
-        # of a wrong --neuron, parse itself complains best
-        defaults_file=base if file or resumed or base.is_file() else None,
+        paper=PAPER.name,
+        recipe=recipe_file(chosen, flag_value(argv, "neuron") or "brf"),
+        check=is_of_task,
     )
-    return config, base
-
-
-def _refuse_other_task(resumed: Path, *, prog: str, task: str) -> None:
-    found = read_facts(resumed)["task"]
-    if (found == "ecg") != (task == "ecg"):
-        other = "train_ecg.py" if found == "ecg" else "train_smnist.py"
-        raise UserError(f"{resumed} is a run of {found}, not one of {prog}; use {other}")

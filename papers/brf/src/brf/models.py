@@ -85,8 +85,3 @@ def hidden_neuron(config: Config) -> Neuron:
         return HRF(config.hidden, omega=omega, b_offset=b_offset)
     kind = BRF if config.neuron == "brf" else RF
     return kind(config.hidden, omega=omega, b_offset=b_offset, decay=config.decay)
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Number of trainable values."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

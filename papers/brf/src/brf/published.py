@@ -8,9 +8,9 @@ whether optimiser state was stripped; of an unknown file the user has to say tas
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ import torch
 from torch import Tensor
 
 from brf.config import CONFIGS, PAPER, Config
+from brf.task import checked_order
 from core import checkpoints
 from core.errors import UserError
 from core.outside.shape import NAME, check
 from core.outside.tensors import check_tensor, read_archive
 from core.outside.text import read_yaml
+from core.paper import Loaded
 
 TABLE = PAPER / "checkpoints" / "published.yaml"
 _INPUTS = {"ecg": 4, "smnist": 1, "psmnist": 1}
@@ -32,25 +34,15 @@ _KNOWN = {
 }
 
 
-@dataclass(frozen=True)
-class Foreign:
-    """A checkpoint of another repository, ready to be built and evaluated.
-
-    Attributes:
-        name: Its name in ``published.yaml``, or the file's.
-        config: Settings with everything that evaluation needs.
-        weights: By the keys of :class:`brf.models.RecurrentSNN`.
-        permutation: Order of the pixels of a PS-MNIST network, ``[784]``.
-    """
-
-    name: str
-    config: Config
-    weights: dict[str, Tensor]
-    permutation: Tensor | None
+def read(path: Path, options: argparse.Namespace) -> Loaded[Config]:
+    """:func:`load` with the flags of ``evaluate.py``."""
+    return load(path, task=options.task, neuron=options.neuron, permutation=options.permutation)
 
 
-def load(path: Path, *, task: str | None, neuron: str | None, permutation: Path | None) -> Foreign:
-    """Read a published checkpoint.
+def load(
+    path: Path, *, task: str | None, neuron: str | None, permutation: Path | None
+) -> Loaded[Config]:
+    """Read a published checkpoint; that of a PS-MNIST network gets its pixel order as a weight.
 
     Args:
         path: ``*.pt``; a dictionary with ``model_state_dict``, or the state dict itself.
@@ -76,15 +68,13 @@ def load(path: Path, *, task: str | None, neuron: str | None, permutation: Path 
         "hidden": len(weights["hidden.input_weight"]),
         "bias": "hidden.bias" in weights,
         "sub_seq_length": known.get("sub_seq_length", 0),
+        "batch_size": 250,
     }
     if task != "ecg":
         settings |= {"permuted": task == "psmnist", "label_last": known.get("label_last", False)}
-    return Foreign(
-        name=known.get("name", path.stem),
-        config=CONFIGS[task](**settings),
-        weights=weights,
-        permutation=_permutation(path, known, permutation) if task == "psmnist" else None,
-    )
+    if task == "psmnist":
+        weights["permutation"] = _permutation(path, known, permutation)
+    return Loaded(known.get("name", path.stem), CONFIGS[task](**settings), weights)
 
 
 def convert(state: Mapping[str, Tensor], inputs: int, origin: str) -> dict[str, Tensor]:
@@ -145,18 +135,6 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def checked_order(order: Tensor, origin: str) -> Tensor:
-    """``order`` when it is a permutation of the 784 pixels.
-
-    Raises:
-        UserError: It is none.
-    """
-    whole = order.shape == (784,) and order.dtype == torch.int64
-    if not whole or not torch.equal(order.sort().values, torch.arange(784)):
-        raise UserError(f"{origin} is no permutation of 784 pixels; fetch it again")
-    return order
-
-
 def _known(state: Mapping[str, Tensor]) -> dict[str, Any]:
     table = check(read_yaml(TABLE), [_KNOWN], str(TABLE))
     digest = weights_digest(state)
@@ -173,4 +151,4 @@ def _permutation(path: Path, known: Mapping[str, Any], given: Path | None) -> Te
     order = read_archive(file, "fetch it again")
     if not isinstance(order, Tensor):
         raise UserError(f"{file} is no permutation of 784 pixels; fetch it again")
-    return checked_order(check_tensor(order, str(file)), str(file))
+    return checked_order(check_tensor(order, str(file)), 784, str(file))

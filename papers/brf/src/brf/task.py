@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,49 +31,37 @@ from core.data.images import ImageData
 from core.data.qtdb import EcgData
 from core.data.registry import find_source
 from core.errors import UserError
+from core.paper import Task
 
 ECG_CLASSES = 6
 DIGIT_CLASSES = 10
 
 
 @dataclass(frozen=True)
-class Task:
-    """A task, ready to train on.
+class BrfTask(Task):
+    """A task of the paper.
 
     Attributes:
-        data: Name of the data set, as records say it.
-        data_digest: Identifies its bytes.
-        inputs: ``I``.
-        classes: ``C``.
-        per_step: One target per time step.
-        train: Shuffled training batches.
-        validation: Part of the training data, held out to select the epoch.
-        test: The published test set.
         permutation: Order of the pixels, for PS-MNIST.
     """
 
-    data: str
-    data_digest: str
-    inputs: int
-    classes: int
-    per_step: bool
-    train: Batches
-    validation: Batches
-    test: Batches
     permutation: Tensor | None = None
 
 
-def load_task(config: Config, permutation: Tensor | None = None) -> Task:
+def load_task(config: Config, weights: Mapping[str, Tensor] | None = None) -> BrfTask:
     """The task of ``config``, from its original files or the embedded stand-in.
 
     Args:
         config: Its settings.
-        permutation: Pixel order of an existing PS-MNIST network; by default the seed decides.
+        weights: Of an existing network, which know the pixel order of PS-MNIST; without any the
+            seed decides.
 
     Raises:
         UserError: Data missing or damaged.
     """
-    return _digits(config, permutation) if isinstance(config, SmnistConfig) else _ecg(config)
+    if isinstance(config, SmnistConfig):
+        return _digits(config, (weights or {}).get("permutation"))
+    return _ecg(config)
 
 
 def ecg_transform(spikes_BTI: Tensor, labels_BT: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,7 +78,7 @@ def digit_transform(max_value: int, permutation: Tensor | None) -> Transform:
     return transform
 
 
-def _ecg(config: Config) -> Task:
+def _ecg(config: Config) -> BrfTask:
     if config.data == "embedded":
         name, train, test = "synthetic_ecg", load_synthetic_ecg("train"), load_synthetic_ecg("test")
     else:
@@ -97,6 +86,7 @@ def _ecg(config: Config) -> Task:
         folder = _folder(name, config)
         train, test = load_qtdb("train", folder), load_qtdb("test", folder)
         _verify(name, config)
+    _check_steps(config, train.spikes.shape[1], name)
     chosen, held_out = split_indices(len(train.labels), config.val_fraction, seed=config.seed)
 
     def batches(
@@ -111,12 +101,11 @@ def _ecg(config: Config) -> Task:
             transform=ecg_transform,
         )
 
-    return Task(
+    return BrfTask(
         data=name,
         data_digest=digest(name),
         inputs=4,
         classes=ECG_CLASSES,
-        per_step=True,
         train=batches(train, chosen, config.batch_size, True),
         # one batch each, as the authors do: the validation loss is a mean over batches
         validation=batches(train, held_out, len(held_out), False),
@@ -124,7 +113,7 @@ def _ecg(config: Config) -> Task:
     )
 
 
-def _digits(config: SmnistConfig, permutation: Tensor | None) -> Task:
+def _digits(config: SmnistConfig, permutation: Tensor | None) -> BrfTask:
     if config.data == "embedded":
         name, train, test = "digits", load_digits("train"), load_digits("test")
     else:
@@ -133,8 +122,11 @@ def _digits(config: SmnistConfig, permutation: Tensor | None) -> Task:
         train, test = load_mnist("train", folder), load_mnist("test", folder)
         _verify(name, config)
     steps = train.images[0].size
+    _check_steps(config, steps, name)
     if config.permuted and permutation is None:
         permutation = make_permutation(steps, seed=config.seed)
+    elif permutation is not None:
+        permutation = checked_order(permutation, steps, "the order of pixels of this network")
     rows = _class_balanced_subset(train.labels, config.train_fraction, config.seed)
     chosen, held_out = split_indices(len(rows), config.val_fraction, seed=config.seed)
 
@@ -148,17 +140,36 @@ def _digits(config: SmnistConfig, permutation: Tensor | None) -> Task:
             transform=digit_transform(data.max_value, permutation),
         )
 
-    return Task(
+    return BrfTask(
         data=name,
         data_digest=digest(name),
         inputs=1,
         classes=DIGIT_CLASSES,
-        per_step=False,
         train=batches(train, rows[chosen], True),
         validation=batches(train, rows[held_out], False),
         test=batches(test, slice(None), False),
         permutation=permutation,
     )
+
+
+def _check_steps(config: Config, steps: int, data: str) -> None:
+    if config.sub_seq_length >= steps:
+        raise UserError(
+            f"--sub_seq_length {config.sub_seq_length} leaves nothing of the {steps} steps of "
+            f"{data}; choose a smaller one"
+        )
+
+
+def checked_order(order: Tensor, pixels: int, origin: str) -> Tensor:
+    """``order`` when it is a permutation of all pixels.
+
+    Raises:
+        UserError: It is none.
+    """
+    whole = order.shape == (pixels,) and order.dtype == torch.int64
+    if not whole or not torch.equal(order.sort().values, torch.arange(pixels)):
+        raise UserError(f"{origin} is no permutation of {pixels} pixels; fetch it again")
+    return order
 
 
 def _folder(name: str, config: Config) -> Path:

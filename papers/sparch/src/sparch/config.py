@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from core.config import flag_value, parse
+from core import settings
+from core.config import flag_value
 from core.config_fields import Text, read_value
 from core.errors import UserError
-from core.training.run_facts import read_facts
+from core.settings import Settings
 
 PAPER = Path(__file__).resolve().parents[2]
 SPIKING = ("LIF", "adLIF", "RLIF", "RadLIF")
@@ -33,7 +34,7 @@ _PLACE: Any = {"hash": False}  # a setting that no result depends on
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of ``run_exp.py``; the files in ``configs/`` hold those of the published rows."""
 
     model_type: Literal["LIF", "adLIF", "RLIF", "RadLIF", "MLP", "RNN", "LiGRU", "GRU"] = "LIF"
@@ -58,10 +59,6 @@ class Config:
     """Folder of the run to go on with or to test."""
     dataset_name: Literal["shd", "ssc", "hd", "sc"] = "shd"
     """Spiking Heidelberg Digits, Spiking Speech Commands, or the audio of either (hd, sc)."""
-    data: Literal["original", "regenerated", "subset", "embedded"] = "original"
-    """The original files, SHD converted again from the audio, a part of hd or sc, or a stand-in."""
-    data_folder: str | None = field(default=None, metadata=_PLACE)
-    """Folder with the original files (by default fetched once and cached), or a word for data."""
     use_augm: bool = False
     """Augment the training audio of hd and sc."""
     protocol: Literal["held-out", "published"] = "held-out"
@@ -98,27 +95,35 @@ class Config:
     """States of spiking neurons before the first step: uniform in [0, 1), as published, or 0."""
     evaluations: int = field(default=5, metadata=_PLACE)
     """Tests at the end, with different random states before the first step: mean and spread."""
-    seed: int = 0
-    """Decides initial weights, states, dropout, split and batch order."""
+    data: Literal["original", "regenerated", "subset", "embedded"] = "original"  # type: ignore[assignment]
+    """The original files, SHD converted again from the audio, a part of hd or sc, or a stand-in."""
+    data_folder: Path | None = field(default=None, metadata=_PLACE)
+    """Folder with the original files (by default fetched once and cached), or a word for data."""
     out: Path | None = field(default=None, metadata=_PLACE)
-    """Folder for everything the run writes; by default one in exp/test_exps/."""
-    resume: Path | None = field(default=None, metadata=_PLACE)
-    """Finish the interrupted run in this folder, bit for bit."""
-    mirror: str | None = field(default=None, metadata=_PLACE)
-    """Address to download the original files from, before the built-in ones."""
-    device: str = field(default="auto", metadata=_PLACE)
-    """auto, cpu, cuda or cuda:N."""
-    threads: int = field(default=0, metadata=_PLACE)
-    """Processor threads, 0 for PyTorch's choice; bits depend on them, so a run keeps its number."""
-    backend: str = field(default="auto", metadata=_PLACE)
-    """How spiking neurons run over time, see `core doctor`."""
+    """Folder for everything the run writes; by default a new one in exp/test_exps/."""
 
     def __post_init__(self) -> None:
-        if self.data_folder in DATA_WORDS:
-            object.__setattr__(self, "data", self.data_folder)
+        super().__post_init__()
+        if (word := str(self.data_folder)) in DATA_WORDS:
+            object.__setattr__(self, "data", word)
             object.__setattr__(self, "data_folder", None)
         self._check_numbers()
         self._check_combinations()
+
+    @property
+    def task(self) -> str:
+        """Name of the data set."""
+        return self.dataset_name
+
+    @property
+    def model(self) -> str:
+        """Kind of the hidden layers."""
+        return self.model_type
+
+    @property
+    def epochs(self) -> int:
+        """Of the whole run."""
+        return self.nb_epochs
 
     @property
     def is_spiking(self) -> bool:
@@ -133,7 +138,7 @@ class Config:
     def _check_numbers(self) -> None:
         for name, least in (
             *(("nb_layers", 2), ("nb_hiddens", 1), ("batch_size", 1), ("evaluations", 1)),
-            *(("nb_epochs", 0), ("start_epoch", 0), ("scheduler_patience", 0), ("threads", 0)),
+            *(("nb_epochs", 0), ("start_epoch", 0), ("scheduler_patience", 0)),
             *(("reg_factor", 0), ("reg_fmin", 0)),
         ):
             if getattr(self, name) < least:
@@ -144,12 +149,12 @@ class Config:
         for name in ("scheduler_factor", "val_fraction"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
+        if self.nb_layers > 1000:
+            raise ValueError(f"nb_layers is {self.nb_layers}; it must be at most 1000")
         if not 0.0 <= self.pdrop < 1.0:
             raise ValueError(f"pdrop is {self.pdrop}; it must be at least 0, below 1")
         if self.reg_fmin > self.reg_fmax:
             raise ValueError(f"reg_fmin is {self.reg_fmin}, above reg_fmax, {self.reg_fmax}")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed is {self.seed}; it must be in 0 ... 2**32 - 1")
 
     def _check_combinations(self) -> None:
         if self.model_type == "MLP" and self.bidirectional:
@@ -175,8 +180,11 @@ class Config:
             )
 
 
-def default_folder(config: Config) -> Path:
-    """Where a run writes without ``--new_exp_folder``: the name that the authors' code gives it."""
+def run_name(config: Config, base: Path | None) -> Path:
+    """Where a run writes without ``--new_exp_folder``: the name that the authors' code gives it.
+
+    Seed and time follow it, which is not so in theirs, where a second seed is refused.
+    """
     bias = "bias" if config.use_bias else "nobias"
     direction = "bdir" if config.bidirectional else "udir"
     penalty = "reg" if config.use_regularizers else "noreg"
@@ -190,27 +198,27 @@ def default_folder(config: Config) -> Path:
 def parse_command_line(argv: Sequence[str], *, prog: str) -> tuple[Config, Path | None]:
     """Settings of ``run_exp.py``, and the file they start from (None: the defaults).
 
-    ``--config`` names that file; ``--resume`` and ``--use_pretrained_model 1 --load_exp_folder``
-    take the settings of the run to go on with. All other flags change single settings.
+    ``--use_pretrained_model 1 --load_exp_folder FOLDER`` takes the settings of the run to go on
+    with; see :func:`core.settings.parse_command_line` for the other ways.
 
     Raises:
         UserError: Wrong flags, values or files.
     """
-    resumed, file = flag_value(argv, "resume"), flag_value(argv, "config")
     loaded = flag_value(argv, "load_exp_folder") if _loads(argv) else None
-    base = None
-    if run := resumed or loaded:
-        _refuse_other_folder(Path(run))
-        base = Path(run) / "config.yaml"
-    elif file:
-        base = Path(file)
-    config = parse(
+    resumed = flag_value(argv, "resume")
+    if loaded and not resumed:
+        _refuse_their_folder(Path(loaded))
+        settings.refuse_other_paper(Path(loaded), PAPER.name)
+        argv = ["--config", str(Path(loaded) / "config.yaml"), *argv]
+    elif resumed:
+        _refuse_their_folder(Path(resumed))
+    config, base = settings.parse_command_line(
         Config,
         argv,
         prog=prog,
         description="Train and test networks on spoken commands, as spikes or as audio.",
+        paper=PAPER.name,
         old_spellings=OLD_SPELLINGS,
-        defaults_file=base,
     )
     if config.use_pretrained_model and (resumed or not loaded):
         raise UserError(
@@ -231,13 +239,10 @@ def _loads(argv: Sequence[str]) -> bool:
         return False
 
 
-def _refuse_other_folder(folder: Path) -> None:
-    """Say so at once where a folder holds no run of this paper."""
+def _refuse_their_folder(folder: Path) -> None:
+    """Say so at once where a folder holds a run of the authors' code."""
     if (theirs := folder / "checkpoints" / "best_model.pth").is_file():
         raise UserError(
             f"{theirs} was saved by the authors' code as a whole module, which is not loaded here, "
             f"because it could run code. {SAVE_STATE_DICT}"
         )
-    paper = read_facts(folder)["paper"]
-    if paper != "sparch":
-        raise UserError(f"{folder} is a run of {paper}, not of sparch; choose another folder")

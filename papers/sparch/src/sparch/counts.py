@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 
 from core.config import from_dict
+from core.paper import count_parameters
 from core.records import Claim
 from sparch.config import Config
-from sparch.models import build, count_parameters
+from sparch.models import build
 from sparch.task import SHAPES
 
 

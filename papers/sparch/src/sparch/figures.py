@@ -20,14 +20,16 @@ from core.layers import SoftmaxSumReadout, SpikingLayer
 from core.layers.normalization import normalize
 from core.neurons.adaptive import Bounded
 from core.outside.shape import NAME, check, inside
+from core.paper import read_own
 from core.plots import Row, before_and_after, compare_curves, raster, violins
 from core.projection import project
 from core.records import Record, load_claims, load_manifest, load_records
 from core.scan import scan
 from core.training.seeding import seed_everything
 from sparch.config import PAPER, Config
-from sparch.evaluation import outer_shapes, read_own
 from sparch.models import NON_SPIKING, SNN, SPIKING, build
+from sparch.paper import SPARCH
+from sparch.published import outer_shapes
 from sparch.task import MAX_TIME, STEPS
 
 FOLDER = PAPER / "results" / "figures"
@@ -265,7 +267,8 @@ def _kept_networks() -> list[Kept]:
     chosen: dict[tuple[str, str, str], Kept] = {}
     for entry in sorted(load_manifest(PAPER), key=lambda entry: int(entry["seed"])):
         path = inside(PAPER / "checkpoints", entry["file"])
-        config, weights = read_own(path)
+        loaded = read_own(SPARCH, path)
+        config, weights = loaded.config, loaded.weights
         if config.is_spiking and config.dataset_name in ("shd", "ssc"):
             kept = Kept(path.stem, entry, config, weights)
             chosen.setdefault((kept.label, entry["data"]["name"], config.protocol), kept)

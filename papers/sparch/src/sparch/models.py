@@ -246,11 +246,6 @@ def build(config: Config, inputs: int, classes: int) -> SNN | ANN:
     )
 
 
-def count_parameters(model: nn.Module) -> int:
-    """Number of trainable values, the unused diagonals of recurrent matrices included."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
 def _stack(
     inputs: int,
     sizes: Sequence[int],

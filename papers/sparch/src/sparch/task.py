@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from core.data.batches import RowBatches, hold_out_speakers
 from core.data.binning import bin_events, event_batches, linear_edges
@@ -21,6 +22,7 @@ from core.data.speech import (
 )
 from core.data.utterances import audio_batches
 from core.errors import UserError
+from core.paper import Task
 from sparch.config import Config
 
 SHAPES = {"shd": (700, 20), "ssc": (700, 35), "hd": (40, 20), "sc": (40, 35)}
@@ -28,33 +30,6 @@ SHAPES = {"shd": (700, 20), "ssc": (700, 35), "hd": (40, 20), "sc": (40, 35)}
 STEPS = 100
 MAX_TIME = 1.4
 """Seconds; the authors divide them into 99 bins and leave the first of the 100 steps empty."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task, ready to train on.
-
-    Attributes:
-        data: Name of the data set, as records say it.
-        data_digest: Identifies its bytes.
-        inputs: ``I``.
-        classes: ``C``.
-        train: Shuffled training batches.
-        validation: Selects the epoch.
-        test: The test set.
-        test_is_validation: Both are the same object.
-        late: Spikes of training and test files after ``MAX_TIME``, which no step holds.
-    """
-
-    data: str
-    data_digest: str
-    inputs: int
-    classes: int
-    train: RowBatches
-    validation: RowBatches
-    test: RowBatches
-    test_is_validation: bool
-    late: int = 0
 
 
 class _MakeBatches(Protocol):
@@ -71,8 +46,8 @@ class _Split(NamedTuple):
     late: int = 0
 
 
-def load_task(config: Config) -> Task:
-    """The task of ``config``.
+def load_task(config: Config, weights: Mapping[str, Tensor] | None = None) -> Task:
+    """The task of ``config``, whatever the weights of the network.
 
     Raises:
         UserError: Data missing or damaged.
@@ -91,6 +66,7 @@ def load_task(config: Config) -> Task:
     else:
         rows, held_out = _hold_out(training, data, config)
         validation = training.batches(held_out, shuffle=False)
+    late = training.late + testing.late
     return Task(
         data=data.name,
         data_digest=data.digest,
@@ -99,8 +75,7 @@ def load_task(config: Config) -> Task:
         train=training.batches(rows, shuffle=True),
         validation=validation,
         test=test,
-        test_is_validation=validation is test,
-        late=training.late + testing.late,
+        remark=f"{late} spikes after {MAX_TIME} s left out" if late else "",
     )
 
 

@@ -1,63 +1,61 @@
-"""What the experiments of all papers share: facts of a run, what may change in it, words."""
+"""What is told and stored about a run: its manifest, its facts, its first and last words."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from core.config import config_hash, to_dict
-from core.errors import RunFailed, UserError
+from core.errors import RunFailed
 from core.neurons import Neuron
+from core.paper.description import Paper, Task
 from core.scan import Case, choose
+from core.settings import SettingsT
 from core.training.environment import describe
 from core.training.fit import Job, spikes_of
 from core.training.run_folder import RunFolder, now, resume_flag
 from core.training.selection import best_row, selection_name
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 
 def make_manifest(
-    config: DataclassInstance,
-    *,
-    paper: str,
-    task: str,
-    model: str,
-    data: str,
-    data_digest: str,
-    parameters: int,
-    device: torch.device,
-    backend: str,
+    paper: Paper[SettingsT], config: SettingsT, task: Task, model: nn.Module, device: torch.device
 ) -> dict[str, Any]:
-    """What stands in every checkpoint of a run: what was computed, from what, with what.
-
-    Args:
-        config: All settings.
-        paper: Name of its folder in ``papers/``.
-        task: Name of the task in ``claims.yaml``.
-        model: Name of the network.
-        data: Name of the data set.
-        data_digest: Identifies its bytes.
-        parameters: Number of trainable parameters.
-        device: Where the run computes.
-        backend: How its neurons run over time.
-    """
+    """What stands in every checkpoint of a run: what was computed, from what, with what."""
     return {
-        "paper": paper,
-        "task": task,
-        "model": model,
+        "paper": paper.name,
+        "task": config.task,
+        "model": config.model,
         "config": to_dict(config),
         "config_hash": config_hash(config),
-        "data": {"name": data, "digest": data_digest},
-        "parameters": parameters,
-        **describe(device, backend),
+        "data": {"name": task.data, "digest": task.data_digest},
+        "parameters": count_parameters(model),
+        **describe(device, backend_of(model, config.backend)),
     }
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trainable values, unused diagonals of recurrent matrices included."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def backend_of(model: nn.Module, backend: str) -> str:
+    """Name of the scan backend that runs the first neurons of a network, ``torch`` without any.
+
+    Raises:
+        UserError: There is no such backend, or it cannot run them.
+    """
+    for module in model.modules():
+        if isinstance(neuron := getattr(module, "neuron", None), Neuron):
+            weight = getattr(module, "recurrent_weight", None)
+            device = next(iter(neuron.parameters()), torch.empty(0)).device
+            current_TBN = torch.zeros(1, 1, neuron.size, device=device)
+            return choose(
+                Case(neuron, current_TBN, weight() if callable(weight) else weight), backend
+            ).name
+    return "torch"
 
 
 def first_facts(job: Job, *, seed: int, base: Path | None, paper_folder: Path) -> dict[str, Any]:
@@ -83,44 +81,6 @@ def first_facts(job: Job, *, seed: int, base: Path | None, paper_folder: Path) -
         "seconds_per_epoch": None,
         "peak_memory_mb": None,
     }
-
-
-def backend_name(neuron: Neuron, recurrent_weight: Tensor | None, backend: str) -> str:
-    """Name of the scan backend that runs ``neuron`` where its parameters are."""
-    device = next(neuron.parameters()).device
-    current_TBN = torch.zeros(1, 1, neuron.size, device=device)
-    return choose(Case(neuron, current_TBN, recurrent_weight), backend).name
-
-
-def result_keys(config: DataclassInstance) -> list[str]:
-    """The settings that results depend on."""
-    return [field.name for field in fields(config) if field.metadata.get("hash", True)]
-
-
-def refuse_changes(
-    stored: DataclassInstance,
-    config: DataclassInstance,
-    keys: Collection[str],
-    *,
-    flag: str = "--resume",
-) -> None:
-    """Let a run go on elsewhere (device, data folder), but as the run that it is.
-
-    Args:
-        stored: Settings of the run.
-        config: Settings it is asked to go on with.
-        keys: Settings that must be equal.
-        flag: What asks for that, for the message.
-
-    Raises:
-        UserError: A setting would change; names all that would.
-    """
-    old, new = to_dict(stored), to_dict(config)
-    if changed := [key for key in keys if old[key] != new[key]]:
-        raise UserError(
-            f"{flag} continues a run as it was, but {', '.join(changed)} would change; leave "
-            "the flag out, or start a new run"
-        )
 
 
 def headline(job: Job, folder: RunFolder, *, samples: str, resumed: bool) -> str:

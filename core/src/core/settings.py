@@ -1,0 +1,161 @@
+"""Settings that every experiment has, and how a command line becomes those of a run.
+
+Imports nothing heavy, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal, TypeVar
+
+from core.config import flag_value, parse
+from core.errors import UserError
+from core.training.run_facts import read_facts
+
+_PLACE = {"hash": False}  # a setting that no result depends on
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the config class of a paper derives from.
+
+    The paper adds its own fields, among them ``batch_size``, and says what the run is about:
+    ``task``, ``model`` and ``epochs``, as fields or as properties.
+    """
+
+    listed_last: ClassVar[bool] = True
+
+    seed: int = 0
+    """Decides initial weights, splits, batch order and whatever else is drawn."""
+    data: Literal["original", "embedded"] = "original"
+    """The task's data set, or a small stand-in that needs no download."""
+    data_folder: Path | None = field(default=None, metadata=_PLACE)
+    """Folder with the original files; by default they are fetched once and cached."""
+    mirror: str | None = field(default=None, metadata=_PLACE)
+    """Address to download the original files from, before the built-in ones."""
+    out: Path | None = field(default=None, metadata=_PLACE)
+    """Folder for everything the run writes; by default a new one in runs/."""
+    resume: Path | None = field(default=None, metadata=_PLACE)
+    """Continue the run in this folder, bit for bit."""
+    device: str = field(default="auto", metadata=_PLACE)
+    """auto, cpu, cuda or cuda:N."""
+    threads: int = field(default=0, metadata=_PLACE)
+    """Processor threads, 0 for PyTorch's choice; bits depend on them, so a run keeps its number."""
+    backend: str = field(default="auto", metadata=_PLACE)
+    """How neurons run over time, see `core doctor`."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed is {self.seed}; it must be in 0 ... 2**32 - 1")
+        if self.threads < 0:
+            raise ValueError(f"threads is {self.threads}; it must not be negative")
+
+    @property
+    def task(self) -> str:
+        """Name of the task in claims and records."""
+        raise NotImplementedError
+
+    @property
+    def model(self) -> str:
+        """Name of the network in claims and records."""
+        raise NotImplementedError
+
+    @property
+    def epochs(self) -> int:
+        """Training epochs."""
+        raise NotImplementedError
+
+    @property
+    def batch_size(self) -> int:
+        """Samples per training step."""
+        raise NotImplementedError
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def parse_command_line(
+    config_class: type[SettingsT],
+    argv: Sequence[str],
+    *,
+    prog: str,
+    description: str,
+    paper: str,
+    recipe: Path | None = None,
+    old_spellings: Mapping[str, str] | None = None,
+    check: Callable[[Path], None] = lambda folder: None,
+) -> tuple[SettingsT, Path | None]:
+    """Settings of a training script, and the file they start from (None: the class's defaults).
+
+    ``--config`` names that file; ``--resume`` takes the settings of the run to go on with. All
+    other flags change single settings.
+
+    Args:
+        config_class: Of the script.
+        argv: Arguments after the program's name.
+        prog: Its name, for messages.
+        description: What it does, for ``--help``.
+        paper: Name of the paper, to which a run that goes on must belong.
+        recipe: File to start from without either flag; ignored where it does not exist.
+        old_spellings: See :func:`core.config.parse`.
+        check: Called with the folder of a run that goes on; raises UserError where this script is
+            not the one to go on with it.
+
+    Raises:
+        UserError: Wrong flags, values or files.
+    """
+    resumed, file = flag_value(argv, "resume"), flag_value(argv, "config")
+    if resumed:
+        refuse_other_paper(Path(resumed), paper)
+        check(Path(resumed))
+        base: Path | None = Path(resumed) / "config.yaml"
+    else:
+        base = Path(file) if file else recipe if recipe and recipe.is_file() else None
+    config = parse(
+        config_class,
+        argv,
+        prog=prog,
+        description=description,
+        old_spellings=old_spellings,
+        defaults_file=base,
+    )
+    return config, base
+
+
+def refuse_other_paper(folder: Path, paper: str) -> None:
+    """Say so at once where a folder holds no run of a paper.
+
+    Raises:
+        UserError: It holds none, or one of another paper.
+    """
+    if (found := read_facts(folder).get("paper")) != paper:
+        raise UserError(f"{folder} is a run of {found}, not of {paper}; choose another folder")
+
+
+def evaluation_parser(origins: str) -> argparse.ArgumentParser:
+    """The command line of ``evaluate.py``, for a paper to add its own flags to.
+
+    Args:
+        origins: Which foreign checkpoints can be scored, for ``--help``.
+    """
+    parser = argparse.ArgumentParser(
+        prog="evaluate.py",
+        description="Score a checkpoint (*.safetensors of this project, or "
+        f"{origins}) on the test set of its task.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("checkpoint", type=Path, help="the file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser.add_argument(
+        "--record", action="store_true", help="add the result to results/runs.jsonl"
+    )
+    parser.add_argument("--data_folder", type=Path, help="folder with the original data files")
+    parser.add_argument("--batch_size", type=int, help="samples at once")
+    parser.add_argument("--float64", action="store_true", help="compute in double precision")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, help="0 for PyTorch's choice")
+    parser.add_argument("--backend", help="how neurons run over time, see `core doctor`")
+    return parser
