@@ -14,7 +14,7 @@ import torch
 
 from core import checkpoints
 from core.errors import UserError
-from core.records import load_records, record_evaluation, record_run
+from core.records import load_records, record_evaluation, record_run, runs_markdown
 
 from .conftest import evaluation, make_run
 
@@ -64,6 +64,13 @@ def test_warnings_of_training_are_recorded(paper: Path, tmp_path: Path) -> None:
     assert record.fields["warnings"] == warnings
     quiet = record_run(make_run(tmp_path / "quiet", [20.0, 80.0], seed=1, warnings=[]), paper)
     assert "warnings" not in quiet.fields
+
+
+def test_that_a_run_went_on_elsewhere_is_recorded(paper: Path, tmp_path: Path) -> None:
+    steps = [{"after_epoch": 1, "commit": "beef", "versions": {"torch": "2"}, "device": "cpu"}]
+    record = record_run(make_run(tmp_path / "run", [20.0, 80.0], resumed=steps), paper)
+    assert record.fields["resumed"] == steps
+    assert "from 1 on with other code or elsewhere" in runs_markdown([record])
 
 
 def test_recording_again_replaces_the_line_in_place(paper: Path, tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ def _run_cells(record: Record) -> dict[str, str]:
         )
         epochs += "" if record.status == "finished" else f", {record.status}"
         epochs += ", superseded" if record.superseded else ""
+        for step in fields.get("resumed", ()):
+            epochs += f", from {step['after_epoch']} on with other code or elsewhere"
         device = fields["device_name"]
     else:
         row, accuracy, epochs = fields, fields["accuracy"], "evaluation"
