@@ -1,9 +1,11 @@
 """HDF5 files that promise too much or point elsewhere are refused, at once and in little memory."""
 
 import resource
+import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -104,6 +106,51 @@ def test_all_rows_are_one_long_one(path: Path) -> None:
         content[place : place + 20_000 * 16] = content[place : place + 16] * 20_000
         path.write_bytes(content)  # 0.8 MB that are 1.2 GB
     refused(path, "the rows of /spikes/times are longer than the file")
+
+
+@pytest.mark.parametrize("name", ["spikes/times", "spikes/units"])
+def test_row_that_announces_too_much(path: Path, name: str) -> None:
+    with h5py.File(path) as file:
+        place = file[name].id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[place : place + 4] = b"\xff" * 4  # HDF5 would take 8 GB for these rows
+    path.write_bytes(content)
+    refused(path, f"the rows of /{name} are longer than the file")
+
+
+def test_heap_in_which_the_library_runs_in_circles(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    place = content.index(b"GCOL") + 16
+    content[place : place + 16] = bytes(16)  # object 0 of no bytes: free space that never ends
+    path.write_bytes(content)
+    refused(path, "a row of /spikes/times is longer than what is there")
+
+
+@pytest.mark.parametrize("filters", [{}, {"compression": "gzip"}, {"shuffle": True}])
+def test_references_in_chunks(path: Path, filters: dict[str, Any]) -> None:
+    def make(file: h5py.File) -> None:
+        rows = file.create_dataset(
+            "spikes/times", (2,), ROWS, chunks=(1,), maxshape=(9,), **filters
+        )
+        rows[0], rows[1] = [0.5, 1], [0.25]
+
+    replace(path, "spikes/times", make)
+    assert load_events(path).times.tolist() == [0.5, 1, 0.25]
+    content = path.read_bytes()
+    if not filters:
+        for length in (2, 1):  # of the first and the second row
+            places = [n for n in range(len(content) - 16) if is_reference(content, n, length)]
+            assert places
+            for place in places:
+                changed = bytearray(content)
+                changed[place + 3] = 0x7F
+                path.write_bytes(changed)
+                refused(path, "the rows of /(spikes|extra)/.* are longer than the file")
+
+
+def is_reference(content: bytes, place: int, length: int) -> bool:
+    number, heap, index = struct.unpack_from("<IQI", content, place)
+    return number == length and content[heap : heap + 4] == b"GCOL" and 0 < index < 9
 
 
 def test_long_words(path: Path) -> None:

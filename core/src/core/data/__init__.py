@@ -5,7 +5,7 @@
 ``core.data.fetch``             ``fetch``, ``data_root``: download, verify, take from a folder
 ``core.data.unpack``            packed files and archives, unpacked once into the user's cache
 ``core.data.packing``           gzip, xz and zip, and how much may come out of them
-``core.data.hdf5``, ``matlab``  arrays of files whose promises are not believed
+``core.data.hdf5``, ``matlab``  arrays of files whose promises are not believed; ``hdf5_rows``
 ``core.data.numbers``           numbers of any type, exactly or not at all
 ``core.data.mnist``             MNIST (idx)
 ``core.data.qtdb``              QT Database ECG (MATLAB)

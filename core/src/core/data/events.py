@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.hdf5 import Missing, dataset_of, numbers_of, rows_of, texts_of
+from core.data.hdf5 import Missing, dataset_of, number_rows_of, numbers_of, row_type, texts_of
 from core.data.numbers import exact_int64, whole_numbers
 from core.data.unpack import unpacked
 from core.errors import UserError
@@ -135,18 +135,13 @@ def _packed(dataset: h5py.Dataset) -> tuple[NDArray[Any], NDArray[np.int64]]:
 
     Numbers keep the type of the file, in this machine's byte order.
     """
-    import h5py
-
-    found = h5py.check_vlen_dtype(dataset.dtype)
-    if found is None or found.kind not in "iuf":
-        raise TypeError(f"{dataset.name} holds {found or dataset.dtype}, expected rows of numbers")
-    target = found.newbyteorder("=")
+    target = row_type(dataset).newbyteorder("=")
     blocks: list[NDArray[Any]] = [np.empty(0, target)]
     lengths: list[int] = []
-    rows = rows_of(dataset)
+    rows = number_rows_of(dataset)
     while block := list(itertools.islice(rows, _BLOCK)):
         lengths += [len(row) for row in block]
-        blocks.append(np.concatenate(block).astype(target, copy=False))
+        blocks.append(np.concatenate(block))
     return np.concatenate(blocks), np.array(lengths, np.int64)
 
 

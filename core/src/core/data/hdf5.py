@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.hdf5_rows import rows_of
+
 if TYPE_CHECKING:
     import h5py
 
@@ -57,29 +59,31 @@ def numbers_of(dataset: h5py.Dataset) -> NDArray[Any]:
     return np.asarray(dataset[()])
 
 
-def rows_of(dataset: h5py.Dataset) -> Iterator[Any]:
-    """Yield the rows of a data set of variable lengths: arrays, or bytes where it holds text.
+def number_rows_of(dataset: h5py.Dataset) -> Iterator[NDArray[Any]]:
+    """Yield the rows of a data set of variable lengths, in this machine's byte order.
 
     Raises:
-        ValueError: together they are longer than the file.
+        TypeError: it holds anything but rows of numbers.
+        ValueError: see :func:`core.data.hdf5_rows.rows_of`.
     """
     import h5py
 
-    # One by one, without h5py's own indexing: as fast as many at once, which could be any size.
-    there = dataset.file.id.get_filesize()
-    kind = h5py.h5t.py_create(dataset.dtype)
-    element = h5py.check_vlen_dtype(dataset.dtype)
-    space, one = dataset.id.get_space(), h5py.h5s.create_simple((1,))
-    for row in range(len(dataset)):
-        space.select_hyperslab((row,), (1,))
-        found = np.empty(1, object)
-        dataset.id.read(one, space, found, kind)
-        value = found[0]
-        there -= memoryview(value).nbytes
-        if there < 0:
-            raise ValueError(f"the rows of {dataset.name} are longer than the file")
-        # h5py 3.16 hands out big-endian numbers as if they were of this machine's byte order.
-        yield value.view(element) if isinstance(element, np.dtype) else value
+    kind = row_type(dataset)
+    there = dataset.id.get_type().get_super()
+    if not there.equal(h5py.h5t.py_create(kind)):  # numbers that h5py would convert
+        raise TypeError(f"{dataset.name} holds rows of numbers that NumPy does not know")
+    for row in rows_of(dataset, kind.itemsize):
+        yield np.frombuffer(row, kind).astype(kind.newbyteorder("="), copy=False)
+
+
+def row_type(dataset: h5py.Dataset) -> np.dtype[Any]:
+    """Return the type of the numbers in rows of variable length; TypeError for anything else."""
+    import h5py
+
+    found = h5py.check_vlen_dtype(dataset.dtype)
+    if not isinstance(found, np.dtype) or found.kind not in "iuf":
+        raise TypeError(f"{dataset.name} holds {found or dataset.dtype}, expected rows of numbers")
+    return found
 
 
 def texts_of(dataset: h5py.Dataset) -> list[str]:
@@ -89,8 +93,8 @@ def texts_of(dataset: h5py.Dataset) -> list[str]:
     kind = h5py.check_string_dtype(dataset.dtype)
     if kind is None or dataset.ndim != 1:
         raise TypeError(f"{dataset.name} holds {dataset.dtype}, expected text")
-    found = rows_of(dataset) if kind.length is None else dataset[:]
-    return [bytes(word).decode() for word in found]
+    found = rows_of(dataset, 1) if kind.length is None else dataset[:]
+    return [bytes(word).partition(b"\0")[0].decode() for word in found]
 
 
 def _linked(group: h5py.Group, name: str, links: int) -> Any:
