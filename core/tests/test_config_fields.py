@@ -7,18 +7,19 @@ from typing import Any, Literal
 import pytest
 
 from core.config_fields import Text, config_fields, describe, read_value
+from core.config_ranges import number
 
 
 @dataclass(frozen=True)
 class Base:
-    lr: float = 0.1
+    lr: float = number(0.1)
     """Learning
     rate."""
-    epochs: int = 300
+    epochs: int = number(300)
     """Epochs."""
     silent: bool = False
     out: Path = field(default=Path("runs"), metadata={"hash": False})
-    sizes: list[int] = field(default_factory=lambda: [1, 2])
+    sizes: list[int] = number([1, 2])
 
 
 def test_fields_of_a_class_and_its_base() -> None:
@@ -26,9 +27,9 @@ def test_fields_of_a_class_and_its_base() -> None:
     class Longer(Base):
         """Strings elsewhere, such as this one, explain no field."""
 
-        epochs: int = 5
+        epochs: int = number(5)
         """Fewer epochs."""
-        seed: int = 0
+        seed: int = number(0)
         """First seed."""
 
     fields = config_fields(Longer)
@@ -82,6 +83,21 @@ def test_unusable_classes_are_refused() -> None:
     class Taken:
         config: str = ""
 
+    @dataclass
+    class NoRange:
+        lr: float = 1.0
+
+    @dataclass
+    class NothingToRange:
+        name: str = number("x")
+
+    @dataclass
+    class NoRangeOfItems:
+        omega: tuple[float, ...] | None = None
+
+    for without in (NoRange, NothingToRange, NoRangeOfItems):
+        with pytest.raises(TypeError, match=f"{without.__name__}.*a number, and only that"):
+            config_fields(without)
     for config_class in (NoDefault, OddType, OddItems, TwoTypes, Taken):
         with pytest.raises(TypeError, match=config_class.__name__):
             config_fields(config_class)

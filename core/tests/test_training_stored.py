@@ -13,6 +13,7 @@ import pytest
 
 from core import checkpoints
 from core.config import config_hash, to_dict, to_yaml
+from core.config_ranges import number
 from core.errors import UserError
 from core.testing import contents, run_json
 from core.training.fit import Job, fit
@@ -24,9 +25,9 @@ from .training_toy import at_step, facts, make_job, stop
 
 @dataclass(frozen=True)
 class Config:
-    lr: float = 0.1
-    epochs: int = 5
-    seed: int = 0
+    lr: float = number(0.1)
+    epochs: int = number(5)
+    seed: int = number(0)
     data: str = "original"
     device: str = field(default="auto", metadata={"hash": False})
 
@@ -86,8 +87,8 @@ def test_another_seed_in_run_json(tmp_path: Path) -> None:
 def test_a_run_from_before_a_setting_existed(tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class Later(Config):
-        momentum: float = 0.9
-        threads: int = field(default=0, metadata={"hash": False})
+        momentum: float = number(0.9)
+        threads: int = number(0, metadata={"hash": False})
 
     for more in ({}, {"config": None}):
         folder = write(tmp_path, **more)

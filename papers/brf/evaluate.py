@@ -1,8 +1,7 @@
 """Score a checkpoint of any origin on the test set of its task."""
 
-from pathlib import Path
-
 from core.errors import run_main
+from core.paths import user_path
 from core.settings import evaluation_parser
 
 
@@ -15,7 +14,9 @@ def main() -> None:
     parser.add_argument(
         "--neuron", choices=["brf", "rf", "alif"], help="for a *.pt file that is not known"
     )
-    parser.add_argument("--permutation", type=Path, help="pixel order of a *.pt PS-MNIST network")
+    parser.add_argument(
+        "--permutation", type=user_path, help="pixel order of a *.pt PS-MNIST network"
+    )
     options = parser.parse_args()
     from brf.paper import BRF
     from core.paper import evaluate_checkpoint

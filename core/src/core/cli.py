@@ -13,9 +13,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 from core.errors import RunFailed, UserError, run_main
+from core.paths import user_path
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -40,14 +40,14 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("name", metavar="NAME", help="a data set; `core doctor` lists them")
     source = fetch.add_mutually_exclusive_group()
     source.add_argument(
-        "--from", dest="source", type=Path, metavar="FOLDER", help="take files fetched by hand"
+        "--from", dest="source", type=user_path, metavar="FOLDER", help="take files fetched by hand"
     )
     source.add_argument("--mirror", metavar="URL", help="an address to try before the known ones")
 
     command("doctor", _doctor)
 
     record = command("record", _record)
-    record.add_argument("run_folder", type=Path, metavar="RUN_FOLDER", help="what a run wrote")
+    record.add_argument("run_folder", type=user_path, metavar="RUN_FOLDER", help="what a run wrote")
     record.add_argument(
         "--replace", action="store_true", help="give up the result recorded earlier for this run"
     )
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
     sweep.add_argument("script", metavar="SCRIPT", help="its training script, such as train_ecg")
     sweep.add_argument(
-        "--config", nargs="+", type=Path, metavar="FILE", help="configurations, all of them"
+        "--config", nargs="+", type=user_path, metavar="FILE", help="configurations, all of them"
     )
     sweep.add_argument("--seeds", default="0-4", metavar="0-4", help="one run each (0-4)")
     sweep.add_argument("--set", nargs="+", metavar="KEY=A,B", help="settings, in every combination")
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         "--threads", type=int, metavar="N", help="of each run; default the cores divided by jobs"
     )
     sweep.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where runs go (papers/PAPER/runs/sweep)"
+        "--out", type=user_path, metavar="FOLDER", help="where runs go (papers/PAPER/runs/sweep)"
     )
     sweep.add_argument("--record", action="store_true", help="record each run that finishes")
     sweep.add_argument(
@@ -99,10 +99,17 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = command("compare", _compare)
     compare.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders full of them"
+        "runs",
+        nargs="+",
+        type=user_path,
+        metavar="RUN",
+        help="run folders, or folders full of them",
     )
     compare.add_argument(
-        "--figure", type=Path, metavar="FILE", help="the picture (comparison.png beside the runs)"
+        "--figure",
+        type=user_path,
+        metavar="FILE",
+        help="the picture (comparison.png beside the runs)",
     )
 
     bench = command("bench", _bench)
@@ -116,9 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         "--no-public-loop", action="store_true", help="leave out the loop that takes minutes"
     )
     bench.add_argument("--quick", action="store_true", help="tiny shapes: only shows that it runs")
-    bench.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
+    bench.add_argument("--json", type=user_path, metavar="FILE", help="also write the rows as JSON")
     bench.add_argument(
-        "--readme", type=Path, metavar="FILE", help="also write the table between its markers"
+        "--readme", type=user_path, metavar="FILE", help="also write the table between its markers"
     )
     return parser
 

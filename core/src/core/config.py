@@ -31,6 +31,7 @@ import yaml
 
 from core.config_fields import (
     Text,
+    check_ranges,
     config_fields,
     describe,
     is_boolean,
@@ -146,6 +147,21 @@ def from_dict(config_class: type[ConfigT], values: Mapping[str, Any], source: st
     return _build(config_class, _read_yaml(config_class, text, source), source)
 
 
+def with_values(config: ConfigT, source: str, **values: Any) -> ConfigT:
+    """The config with other values of some keys, with the checks of a config file.
+
+    Args:
+        config: what to start from; it stays as it is.
+        source: where the values come from, for messages.
+        values: by key.
+
+    Raises:
+        UserError: a value does not fit.
+    """
+    all_values = {key: getattr(config, key) for key in config_fields(type(config))}
+    return _build(type(config), {**all_values, **values}, source)
+
+
 def to_yaml(config: DataclassInstance, header: str = "") -> str:
     """The whole config as YAML, each key under a comment that explains it.
 
@@ -200,8 +216,10 @@ def config_hash(config: DataclassInstance, exclude: Collection[str] = ()) -> str
 
 def _build(config_class: type[ConfigT], values: Mapping[str, Any], source: str) -> ConfigT:
     try:
-        return config_class(**values)
-    except ValueError as error:  # the dataclass's own __post_init__
+        config = config_class(**values)
+        check_ranges(config)
+        return config
+    except ValueError as error:  # that, or the dataclass's own __post_init__
         raise UserError(f"{source}: {error}; --help explains each option") from error
 
 

@@ -2,11 +2,12 @@
 
 A config class is a flat dataclass. Every field has a default, and a string literal under it that
 explains it. Its type is one of ``int``, ``float``, ``bool``, ``str``, ``Path``, ``Literal[...]``,
-``X | None``, and a ``list`` or ``tuple`` of any of these::
+``X | None``, and a ``list`` or ``tuple`` of any of these. Every number has a range, see
+:func:`core.config_ranges.number`::
 
     @dataclass(frozen=True)
     class Config:
-        lr: float = 1e-3
+        lr: float = number(1e-3, above=0, most=1e4)
         '''Learning rate of Adam.'''
         out: Path = field(default=Path("runs"), metadata={"hash": False})
         '''Folder of the run; ``hash: False`` says that it does not influence the result.'''
@@ -26,18 +27,18 @@ import textwrap
 from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from core.config_ranges import Range
 from core.outside.text import shown
-
-if TYPE_CHECKING:
-    pass
+from core.paths import read_path
 
 _BOOLEANS = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
 }
 _NOTHING = ("", "~", "none", "null")
+_LONGEST_TEXT = 4096  # bytes
 _SCALARS = {int: "int", float: "float", bool: "true|false", str: "text", Path: "path"}
 
 
@@ -53,6 +54,8 @@ class ConfigField:
     """The string literal under the field, on one line; empty without one."""
     hashed: bool
     """Whether the value may influence the result of a run (see ``core.config.config_hash``)."""
+    range: Range | None
+    """What a number may be; None where there is none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +75,8 @@ def config_fields(config_class: type) -> dict[str, ConfigField]:
     Those of a base class with ``listed_last = True`` come after all others.
 
     Raises:
-        TypeError: a field has no default, or a type that a command line cannot express.
+        TypeError: a field has no default, no range where it has numbers, or a type that a command
+            line cannot express.
     """
     kinds, explanations = get_type_hints(config_class), _explanations(config_class)
     fields = {}
@@ -85,12 +89,18 @@ def config_fields(config_class: type) -> dict[str, ConfigField]:
         if item.name in ("config", "help", "h", "print_config"):
             raise TypeError(f"{config_class.__name__}.{item.name}: this flag is taken")
         _check_kind(kinds[item.name], f"{config_class.__name__}.{item.name}")
+        allowed = item.metadata.get("range")
+        if _has_numbers(kinds[item.name]) != (allowed is not None):
+            raise TypeError(
+                f"{config_class.__name__}.{item.name}: a number, and only that, has a range"
+            )
         fields[item.name] = ConfigField(
             key=item.name,
             kind=kinds[item.name],
             default=default,
             explanation=explanations.get(item.name, ""),
             hashed=item.metadata.get("hash", True),
+            range=allowed,
         )
     return fields
 
@@ -99,6 +109,28 @@ def _is_late(config_class: type, item: dataclasses.Field[Any]) -> bool:
     """Whether a field comes from a base class whose fields are to be listed last."""
     bases = (base for base in config_class.__mro__ if vars(base).get("listed_last", False))
     return any(item.name in vars(base).get("__annotations__", {}) for base in bases)
+
+
+def check_ranges(config: Any) -> None:
+    """Hold every number of a config to the range of its field.
+
+    Raises:
+        ValueError: One is out of its range; says which, and the range.
+    """
+    config_class: Any = type(config)
+    for key, entry in config_fields(config_class).items():
+        value = getattr(config, key)
+        if entry.range is None or value is None:
+            continue
+        values = tuple(value) if is_sequence(entry.kind) else (value,)
+        text = " ".join(map(str, values))
+        text = text if len(text) <= 80 else f"{text[:60]}..."
+        for index, item in enumerate(values):
+            if not entry.range.holds(item, index):
+                which = "it" if len(values) == 1 else f"value {index + 1}"
+                raise ValueError(f"{key} is {text}; {which} must be {entry.range.describe(index)}")
+        if entry.range.ascending and list(values) != sorted(values):
+            raise ValueError(f"{key} is {text}; the lower end of the range comes first")
 
 
 def describe(kind: Any) -> str:
@@ -175,8 +207,12 @@ def _read(kind: Any, text: Text) -> Any:
         if text.value.lower() not in _BOOLEANS:
             raise ValueError
         return _BOOLEANS[text.value.lower()]
+    if kind is Path:
+        return read_path(text.value)
     value = kind(text.value)
     if kind is float and not math.isfinite(value):
+        raise ValueError
+    if kind is str and len(value.encode()) > _LONGEST_TEXT:
         raise ValueError
     return value
 
@@ -199,6 +235,12 @@ def _inner(kind: Any) -> Any:
     if not is_optional(kind):
         return kind
     return next(argument for argument in get_args(kind) if argument is not NoneType)
+
+
+def _has_numbers(kind: Any) -> bool:
+    kind = _inner(kind)
+    items = get_args(kind) if is_sequence(kind) else (kind,)
+    return any(item in (int, float) for item in map(_inner, items))
 
 
 def _check_kind(kind: Any, where: str) -> None:

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
 from core.config import flag_value, parse
+from core.config_fields import check_ranges
+from core.config_ranges import number
 from core.errors import UserError
+from core.paths import user_path
 from core.training.run_facts import read_facts
 
 _PLACE = {"hash": False}  # a setting that no result depends on
@@ -28,7 +31,7 @@ class Settings:
 
     listed_last: ClassVar[bool] = True
 
-    seed: int = 0
+    seed: int = number(0, least=0, most=2**32 - 1)
     """Decides initial weights, splits, batch order and whatever else is drawn."""
     data: Literal["original", "embedded"] = "original"
     """The task's data set, or a small stand-in that needs no download."""
@@ -42,16 +45,13 @@ class Settings:
     """Continue the run in this folder, bit for bit."""
     device: str = field(default="auto", metadata=_PLACE)
     """auto, cpu, cuda or cuda:N."""
-    threads: int = field(default=0, metadata=_PLACE)
+    threads: int = number(0, least=0, most=1024, metadata=_PLACE)
     """Processor threads, 0 for PyTorch's choice; bits depend on them, so a run keeps its number."""
     backend: str = field(default="auto", metadata=_PLACE)
     """How neurons run over time, see `core doctor`."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed is {self.seed}; it must be in 0 ... 2**32 - 1")
-        if self.threads < 0:
-            raise ValueError(f"threads is {self.threads}; it must not be negative")
+        check_ranges(self)
 
     @property
     def task(self) -> str:
@@ -109,11 +109,12 @@ def parse_command_line(
     """
     resumed, file = flag_value(argv, "resume"), flag_value(argv, "config")
     if resumed:
-        refuse_other_paper(Path(resumed), paper)
-        check(Path(resumed))
-        base: Path | None = Path(resumed) / "config.yaml"
+        folder = user_path(resumed)
+        refuse_other_paper(folder, paper)
+        check(folder)
+        base: Path | None = folder / "config.yaml"
     else:
-        base = Path(file) if file else recipe if recipe and recipe.is_file() else None
+        base = user_path(file) if file else recipe if recipe and recipe.is_file() else None
     config = parse(
         config_class,
         argv,
@@ -147,12 +148,12 @@ def evaluation_parser(origins: str) -> argparse.ArgumentParser:
         f"{origins}) on the test set of its task.",
         allow_abbrev=False,
     )
-    parser.add_argument("checkpoint", type=Path, help="the file")
+    parser.add_argument("checkpoint", type=user_path, help="the file")
     parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
     parser.add_argument(
         "--record", action="store_true", help="add the result to results/runs.jsonl"
     )
-    parser.add_argument("--data_folder", type=Path, help="folder with the original data files")
+    parser.add_argument("--data_folder", type=user_path, help="folder with the original data files")
     parser.add_argument("--batch_size", type=int, help="samples at once")
     parser.add_argument("--float64", action="store_true", help="compute in double precision")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")

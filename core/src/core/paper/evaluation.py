@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from core import checkpoints
-from core.config import from_dict
+from core.config import from_dict, with_values
 from core.data.batches import RowBatches
 from core.errors import UserError
 from core.outside.text import shown, to_json
@@ -116,10 +116,7 @@ def _with_options(
     given = {key: getattr(options, key) for key in keys if getattr(options, key) is not None}
     if options.data_folder is not None:
         given |= {"data": "original", "data_folder": options.data_folder}
-    try:
-        return replace(config, **given)
-    except ValueError as error:
-        raise UserError(f"evaluate.py: {error}; --help explains each option") from error
+    return with_values(config, "evaluate.py", **given)
 
 
 def _record(

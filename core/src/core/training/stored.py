@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from core.config import config_hash, load_values, load_yaml, to_dict
+from core.config import config_hash, load_values, load_yaml, to_dict, with_values
 from core.config_fields import config_fields
 from core.errors import UserError
 from core.training.fit import Job
@@ -50,7 +49,7 @@ def stored_settings(
     then, planned = facts.get("config") or {}, facts["epochs_planned"]
     was = config
     if may_be_longer and planned >= 0:
-        was = dataclasses.replace(config, **{epochs: planned})
+        was = with_values(config, str(path / "run.json"), **{epochs: planned})
     values = to_dict(was)
     lacking = [key for key in (*then, epochs) if key not in given]
     changed: list[str] = []

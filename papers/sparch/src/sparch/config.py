@@ -14,7 +14,9 @@ from typing import Any, Literal
 from core import settings
 from core.config import flag_value
 from core.config_fields import Text, read_value
+from core.config_ranges import number
 from core.errors import UserError
+from core.paths import user_path
 from core.settings import Settings
 
 PAPER = Path(__file__).resolve().parents[2]
@@ -39,11 +41,11 @@ class Config(Settings):
 
     model_type: Literal["LIF", "adLIF", "RLIF", "RadLIF", "MLP", "RNN", "LiGRU", "GRU"] = "LIF"
     """Hidden layers: four spiking neurons, then four layers without spikes."""
-    nb_layers: int = 3
+    nb_layers: int = number(3, least=2, most=1000)
     """Number of layers, the readout among them."""
-    nb_hiddens: int = 128
+    nb_hiddens: int = number(128, least=1, most=16384)
     """Neurons of every hidden layer."""
-    pdrop: float = 0.1
+    pdrop: float = number(0.1, least=0, below=1)
     """Probability of dropout after every hidden layer."""
     normalization: str = "batchnorm"
     """batchnorm or layernorm of the input currents; any other word for none."""
@@ -63,37 +65,37 @@ class Config(Settings):
     """Augment the training audio of hd and sc."""
     protocol: Literal["held-out", "published"] = "held-out"
     """How shd and hd select the epoch: on training speakers held out, or on the test set."""
-    val_fraction: float = 0.1
+    val_fraction: float = number(0.1, above=0, below=1)
     """Part of the training data that protocol held-out sets aside, rounded to whole speakers."""
     log_tofile: bool = field(default=False, metadata=_PLACE)
     """Write what is told about the run to log/exp.log in its folder, not to the terminal."""
     save_best: bool = field(default=True, metadata=_PLACE)
     """Test the best epoch at the end, with 0 the last one; the weights of both are always kept."""
-    batch_size: int = 128
+    batch_size: int = number(128, least=1, most=10**6)
     """Samples per training step."""
-    nb_epochs: int = 5
+    nb_epochs: int = number(5, least=0, most=10**6)
     """Epochs to train; of a run that goes on: how many more."""
-    start_epoch: int = field(default=0, metadata=_PLACE)
+    start_epoch: int = number(0, least=0, most=10**6, metadata=_PLACE)
     """Epochs that the run in load_exp_folder has done."""
-    lr: float = 1e-2
+    lr: float = number(1e-2, above=0, most=1e4)
     """Learning rate of Adam at the start; 0.001 is better for hd and sc."""
-    scheduler_patience: int = 1
+    scheduler_patience: int = number(1, least=0, most=10**6)
     """Epochs in a row without a better validation accuracy before the learning rate falls."""
-    scheduler_factor: float = 0.7
+    scheduler_factor: float = number(0.7, above=0, below=1)
     """What the learning rate is multiplied by then."""
     use_regularizers: bool = False
     """Penalty on the firing rates of spiking neurons outside reg_fmin ... reg_fmax."""
-    reg_factor: float = 0.5
+    reg_factor: float = number(0.5, least=0, most=1e6)
     """Weight of that penalty."""
-    reg_fmin: float = 0.01
+    reg_fmin: float = number(0.01, least=0, most=1e3)
     """Firing rate, spikes per step, below which a neuron is too quiet."""
-    reg_fmax: float = 0.5
+    reg_fmax: float = number(0.5, least=0, most=1e3)
     """Firing rate, spikes per step, above which a neuron is too loud."""
-    clip_norm: float | None = None
+    clip_norm: float | None = number(None, above=0, most=1e6)
     """Largest global gradient norm; none for no clipping, as in the paper's code."""
     init_state: Literal["rand", "zeros"] = "rand"
     """States of spiking neurons before the first step: uniform in [0, 1), as published, or 0."""
-    evaluations: int = field(default=5, metadata=_PLACE)
+    evaluations: int = number(5, least=1, most=1000, metadata=_PLACE)
     """Tests at the end, with different random states before the first step: mean and spread."""
     data: Literal["original", "regenerated", "subset", "embedded"] = "original"  # type: ignore[assignment]
     """The original files, SHD converted again from the audio, a part of hd or sc, or a stand-in."""
@@ -107,7 +109,6 @@ class Config(Settings):
         if (word := str(self.data_folder)) in DATA_WORDS:
             object.__setattr__(self, "data", word)
             object.__setattr__(self, "data_folder", None)
-        self._check_numbers()
         self._check_combinations()
 
     @property
@@ -135,28 +136,9 @@ class Config(Settings):
         """Whether two evaluations of the same network may differ."""
         return self.is_spiking and self.init_state == "rand"
 
-    def _check_numbers(self) -> None:
-        for name, least in (
-            *(("nb_layers", 2), ("nb_hiddens", 1), ("batch_size", 1), ("evaluations", 1)),
-            *(("nb_epochs", 0), ("start_epoch", 0), ("scheduler_patience", 0)),
-            *(("reg_factor", 0), ("reg_fmin", 0)),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-        for name in ("lr", "clip_norm"):
-            if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("scheduler_factor", "val_fraction"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
-        if self.nb_layers > 1000:
-            raise ValueError(f"nb_layers is {self.nb_layers}; it must be at most 1000")
-        if not 0.0 <= self.pdrop < 1.0:
-            raise ValueError(f"pdrop is {self.pdrop}; it must be at least 0, below 1")
+    def _check_combinations(self) -> None:
         if self.reg_fmin > self.reg_fmax:
             raise ValueError(f"reg_fmin is {self.reg_fmin}, above reg_fmax, {self.reg_fmax}")
-
-    def _check_combinations(self) -> None:
         if self.model_type == "MLP" and self.bidirectional:
             raise ValueError(
                 "an MLP looks at single steps, so it has no direction: no bidirectional"
@@ -207,11 +189,12 @@ def parse_command_line(argv: Sequence[str], *, prog: str) -> tuple[Config, Path 
     loaded = flag_value(argv, "load_exp_folder") if _loads(argv) else None
     resumed = flag_value(argv, "resume")
     if loaded and not resumed:
-        _refuse_their_folder(Path(loaded))
-        settings.refuse_other_paper(Path(loaded), PAPER.name)
-        argv = ["--config", str(Path(loaded) / "config.yaml"), *argv]
+        folder = user_path(loaded)
+        _refuse_their_folder(folder)
+        settings.refuse_other_paper(folder, PAPER.name)
+        argv = ["--config", str(folder / "config.yaml"), *argv]
     elif resumed:
-        _refuse_their_folder(Path(resumed))
+        _refuse_their_folder(user_path(resumed))
     config, base = settings.parse_command_line(
         Config,
         argv,
