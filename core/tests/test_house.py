@@ -93,7 +93,7 @@ def test_paper_has_all_rooms(paper: str) -> None:
         r"README\.md",
         r"pyproject\.toml",
         r"claims\.yaml",
-        *(rf"src/{paper}/{name}\.py" for name in ("__init__", "models", "task", "paper")),
+        *(rf"src/{paper}/{name}\.py" for name in ("__init__", "config", "models", "task", "paper")),
         r"configs/.+\.yaml",
         r"checkpoints/.+",
         r"results/.+",

@@ -309,6 +309,53 @@ def test_changes_against_the_configuration(
     assert record.changes == changes
 
 
+SETTINGS = """
+from dataclasses import dataclass
+from core.config_ranges import number
+
+@dataclass(frozen=True)
+class Config:
+    lr: float = number(0.1)
+    clip_norm: float | None = number(None)
+    momentum: float = number(0.9)
+
+CONFIGS = {"ecg": Config}
+"""
+
+
+@pytest.mark.parametrize(
+    ("used", "removed", "added", "changes"),
+    [
+        ({}, "clip_norm", "", []),  # left out of the file: the default, which the run had
+        ({"clip_norm": 1.0}, "clip_norm", "", ["clip_norm"]),
+        ({"lr": 0.2}, "lr", "", ["lr"]),
+        ({}, "", "momentum: 0.9", []),  # came later than the run
+        ({}, "", "momentum: 0.5", ["momentum"]),
+        ({"momentum": 0.5}, "", "", ["momentum"]),
+    ],
+)
+def test_what_a_file_or_a_record_leaves_out_is_the_default(
+    used: dict[str, Any],
+    removed: str,
+    added: str,
+    changes: list[str],
+    paper: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    named = paper.rename(paper.with_name("paper_with_settings"))
+    (named / "src" / named.name).mkdir(parents=True)
+    (named / "src" / named.name / "config.py").write_text(SETTINGS)
+    file = named / "configs" / "ecg_brf.yaml"
+    lines = [line for line in file.read_text().splitlines() if line.split(":")[0] != removed]
+    file.write_text("\n".join([*lines, added]))
+    run = make_run(tmp_path / "run", [20.0], config=used, paper=named.name)
+    assert record_run(run, named).changes == changes
+    monkeypatch.delitem(sys.modules, f"{named.name}.config")
+    monkeypatch.delitem(sys.modules, named.name)
+
+
 def test_a_configuration_that_is_gone_counts_as_changed(paper: Path, tmp_path: Path) -> None:
     record_run(make_run(tmp_path / "run", [20.0]), paper)
     (paper / "configs" / "ecg_brf.yaml").unlink()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -176,6 +177,17 @@ def test_published_weights_are_judged_within_the_tolerance(measured: float, verd
 )
 def test_what_is_measured_in_a_run(changes: dict[str, Any], expected: float) -> None:
     assert row(claim(**changes), run(85.5)).ours_mean == expected
+
+
+@pytest.mark.parametrize(("share", "expected"), [(95, 1.0), (98, 4.0), (100, 6.0)])
+def test_epochs_to_a_share_of_the_final_accuracy(share: int, expected: float) -> None:
+    """An epoch stands on either side of every share, half a point away."""
+    accuracies = [94.5, 95.5, 97.0, 97.5, 98.5, 99.5, 100.0, 99.0]
+    curve = [metrics(epoch, accuracy) for epoch, accuracy in enumerate(accuracies)]
+    record = run(best=curve[6])
+    assert (
+        row(claim(metric=f"epochs_to_{share}"), replace(record, curve=curve)).ours_mean == expected
+    )
 
 
 def test_every_metric_can_be_measured() -> None:

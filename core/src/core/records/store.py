@@ -19,6 +19,7 @@ from core.errors import UserError
 from core.files import write_text_atomically
 from core.outside.shape import check, inside
 from core.outside.text import finite, read_text, read_yaml, reason
+from core.records.defaults import default_settings
 from core.records.lines import EVALUATION, dump_lines, read_lines
 from core.records.runs import (
     PLACE_KEYS,
@@ -199,7 +200,7 @@ def _record(line: Mapping[str, Any], paper_folder: Path) -> Record:
 def _changes(line: Mapping[str, Any], paper_folder: Path) -> list[str]:
     """Settings in which the run differs from its configuration file as it is today.
 
-    A setting that only the file has came later than the run, and does not count.
+    What either leaves out has its default: a setting that came later than the run was that then.
     """
     if line["config_file"] is None:
         return []
@@ -207,10 +208,13 @@ def _changes(line: Mapping[str, Any], paper_folder: Path) -> list[str]:
     if not path.is_file():
         return [f"{line['config_file']} (gone)"]
     written = check(read_yaml(path) or {}, {str: object}, str(path))
+    defaults = default_settings(paper_folder, line["task"])
+    today, then = {**defaults, **written}, {**defaults, **line["config"]}
+    # what no default is known of and only the file has cannot be compared
     return sorted(
         key
-        for key, value in line["config"].items()
-        if key not in _FREE_KEYS and not (key in written and _equal(written[key], value))
+        for key, value in then.items()
+        if key not in _FREE_KEYS and not (key in today and _equal(today[key], value))
     )
 
 

@@ -162,6 +162,10 @@ class Config(Settings):
             )
 
 
+CONFIGS = dict.fromkeys(("shd", "ssc", "hd", "sc"), Config)
+"""By task."""
+
+
 def run_name(config: Config, base: Path | None) -> Path:
     """Where a run writes without ``--new_exp_folder``: the name that the authors' code gives it.
 

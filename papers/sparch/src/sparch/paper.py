@@ -9,10 +9,10 @@ from core.paper import Paper, Recipe, Task, Tests
 from core.training.loop import Objective, backpropagation_step
 from core.training.schedules import plateau_of_accuracy
 from sparch import published
-from sparch.config import PAPER, Config, run_name
+from sparch.config import CONFIGS, PAPER, Config, run_name
 from sparch.models import ANN, SNN, build
 from sparch.objectives import RatePenalty, make_objective
-from sparch.task import SHAPES, load_task
+from sparch.task import load_task
 
 
 def network(config: Config, task: Task) -> SNN | ANN:
@@ -49,7 +49,7 @@ def tests(config: Config) -> Tests:
 
 SPARCH = Paper(
     folder=PAPER,
-    configs=dict.fromkeys(SHAPES, Config),
+    configs=CONFIGS,
     load_task=load_task,
     build=network,
     objective=objective_of,
