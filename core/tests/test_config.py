@@ -129,6 +129,7 @@ def test_precedence(tmp_path: Path) -> None:
     [
         (["--epohcs", "3"], ["--epohcs", "did you mean --epochs?", "train.py --help"]),
         (["--epoch", "3"], ["--epoch", "did you mean --epochs?"]),  # no abbreviations
+        (["--EPOCHS", "3"], ["--EPOCHS", "did you mean --epochs?"]),
         (["--zzzz"], ["--zzzz: no such option; train.py --help"]),
         (["--no-permutde"], ["--no-permutde", "no such option"]),
         (["--epochs", "1.5"], ["--epochs", "expected int, got '1.5'", "train.py --help"]),
@@ -188,7 +189,8 @@ def test_yaml(tmp_path: Path, text: str, expected: dict[str, Any]) -> None:
     ("text", "words"),
     [
         ("lr: 1\nepohcs: 3", ["x.yaml, line 2: epohcs", "did you mean epochs?", "--help"]),
-        ("model-type: rf", ["line 1: model-type: no such option"]),  # old flags are no keys
+        ("model-type: rf", ["model-type: no such option; did you mean model?"]),  # no old flags
+        ("LR: 1", ["line 1: LR: no such option; did you mean lr?"]),
         ("[a]: 3", ["line 1", "no such option"]),
         ("epochs: 1.5", ["x.yaml, line 1: epochs: expected int, got '1.5'", "--help"]),
         ("epochs:", ["epochs: expected int, got ''"]),

@@ -315,7 +315,7 @@ def _text(node: yaml.Node) -> Text:
 
 
 def _unknown(name: str, known: Iterable[str], prefix: str) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(_normal(name).lower(), known, n=1, cutoff=0.5)
     return f"no such option; did you mean {prefix}{near[0]}?" if near else "no such option;"
 
 
