@@ -48,3 +48,10 @@ def test_command_names_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert described["command"] == "python train.py --out 'my runs'"
     assert described["versions"]["torch"] == torch.__version__
     assert described["threads"] == torch.get_num_threads()
+
+
+def test_a_command_tells_no_folder_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["/a/b/train.py", "--out", "/c/my runs/1", "--data_folder=/d/e", "--lr", "1/2"]
+    monkeypatch.setattr(sys, "argv", words)
+    command = environment.describe(torch.device("cpu"), "reference")["command"]
+    assert command == "python train.py --out 1 --data_folder=e --lr 1/2"

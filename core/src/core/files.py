@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,3 +79,12 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_text_atomically(path: Path, text: str) -> None:
     """:func:`write_atomically` for text in UTF-8."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def without_folders(words: Iterable[str]) -> list[str]:
+    """Words of a command with absolute paths cut to their last part: they tell of one machine."""
+    kept = []
+    for word in words:
+        flag, equals, value = word.rpartition("=")
+        kept.append(f"{flag}{equals}{Path(value).name}" if value.startswith("/") else word)
+    return kept

@@ -95,3 +95,10 @@ def test_best_epoch_is_that_of_the_best_weights(
     assert len({row["val_loss"] for row in rows(tmp_path / "run")}) == 1
     assert checkpoints.load(tmp_path / "run" / "best.safetensors").manifest["epoch"] == 1
     assert "best epoch 1 by validation loss" in capsys.readouterr().out
+
+
+def test_checkpoints_tell_no_folder(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert call("train_ecg", *TINY_ECG, "--epochs", 0, "--out", out) == 0
+    for name in ("best.safetensors", "last.safetensors", "run.json"):
+        assert str(tmp_path).encode() not in (out / name).read_bytes()

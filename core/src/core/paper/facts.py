@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from core.config import config_hash, to_dict
+from core.config_fields import config_fields
 from core.errors import RunFailed
 from core.neurons import Neuron
 from core.paper.description import Paper, Task
@@ -19,6 +20,9 @@ from core.training.fit import Job, spikes_of
 from core.training.run_folder import RunFolder, now, resume_flag
 from core.training.selection import best_row, selection_name
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 
 def make_manifest(
     paper: Paper[SettingsT], config: SettingsT, task: Task, model: nn.Module, device: torch.device
@@ -28,11 +32,20 @@ def make_manifest(
         "paper": paper.name,
         "task": config.task,
         "model": config.model,
-        "config": to_dict(config),
+        "config": _without_places(config),
         "config_hash": config_hash(config),
         "data": {"name": task.data, "digest": task.data_digest},
         "parameters": count_parameters(model),
         **describe(device, backend_of(model, config.backend)),
+    }
+
+
+def _without_places(config: DataclassInstance) -> dict[str, Any]:
+    """The settings without folders and addresses, which tell of one machine only."""
+    fields = config_fields(type(config))
+    return {
+        key: value if fields[key].hashed or fields[key].default is not None else None
+        for key, value in to_dict(config).items()
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
+from core.files import without_folders
 from core.outside.shape import check
 from core.outside.text import from_json, read_json_lines, read_yaml
 from core.training.run_facts import FACTS, METRICS, read_facts
@@ -123,11 +124,7 @@ def _without_folders(command: str) -> str:
         given = shlex.split(command)
     except ValueError:  # a quote that does not close: nobody can call it, so it tells nothing
         return ""
-    words = []
-    for word in given:
-        flag, equals, value = word.rpartition("=")
-        words.append(f"{flag}{equals}{Path(value).name}" if value.startswith("/") else word)
-    return shlex.join(words)
+    return shlex.join(without_folders(given))
 
 
 def _best(

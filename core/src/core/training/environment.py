@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.files import without_folders
 from core.training.devices import device_name
 
 # All but what is written from records: a result that was just recorded changes no computation.
@@ -40,8 +41,8 @@ def describe(device: torch.device, backend: str) -> dict[str, Any]:
 
 
 def _command() -> str:
-    """The command line with the script by name, so that no path of this machine is recorded."""
-    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command line with script and folders by name: checkpoints hold no path of a machine."""
+    return shlex.join(["python", Path(sys.argv[0]).name, *without_folders(sys.argv[1:])])
 
 
 def _commit() -> tuple[str | None, bool | None]:
