@@ -29,7 +29,8 @@ def test_layer_is_projection_then_scan() -> None:
     layer, x = spiking_layer(bias=True)
     current = x @ layer.input_weight.T + layer.bias
     expected, expected_final = scan(layer.neuron, current, recurrent_weight=layer.recurrent_weight)
-    spikes, final = layer(x)
+    spikes, again, final = layer(x)
+    assert again is spikes
     assert 0 < spikes.sum() < spikes.numel()
     assert torch.equal(spikes, expected)
     assert all(map(torch.equal, final, expected_final))
@@ -37,10 +38,10 @@ def test_layer_is_projection_then_scan() -> None:
 
 def test_given_state_continues() -> None:
     layer, x = spiking_layer()
-    whole, _ = layer(x)
-    first, state = layer(x[:10])
-    second, _ = layer(x[10:], state)
-    assert torch.equal(torch.cat([first, second]), whole)
+    first = layer(x[:10])
+    second = layer(x[10:], first.state)
+    joined = torch.cat([first.output_TBH, second.output_TBH])
+    assert torch.equal(joined, layer(x).output_TBH)
 
 
 def test_backend_is_handed_to_scan() -> None:
@@ -115,9 +116,9 @@ def test_forward_zeroes_pruned_weights_and_leaves_their_gradient() -> None:
 
 def test_pruned_layer_runs_twice_before_a_backward() -> None:
     layer, x = spiking_layer(mask_probability=0.5)
-    first, state = layer(x)
-    second, _ = layer(x, state)
-    (first.sum() + second.sum()).backward()
+    first = layer(x)
+    second = layer(x, first.state)
+    (first.output_TBH.sum() + second.output_TBH.sum()).backward()
     assert layer.recurrent_weight is not None
     assert layer.recurrent_weight.grad is not None
 
@@ -125,8 +126,8 @@ def test_pruned_layer_runs_twice_before_a_backward() -> None:
 def test_pruned_layer_runs_without_gradients() -> None:
     layer, x = spiking_layer(mask_probability=0.5)
     with torch.inference_mode():
-        spikes, _ = layer(x)
-    assert torch.equal(spikes, layer(x)[0])
+        spikes = layer(x).output_TBH
+    assert torch.equal(spikes, layer(x).output_TBH)
 
 
 # --- spike deletion -----------------------------------------------------------------------------
@@ -136,9 +137,9 @@ def test_share_of_deleted_spikes() -> None:
     # Without recurrence the neurons make the same spikes whatever is deleted.
     x = 80.0 * torch.randn(60, 20, 3)
     layer = Layer(3, BRF(50))
-    plain, plain_final = layer(x)
+    plain, _, plain_final = layer(x)
     layer.deletion_probability = 0.3
-    thinned, final = layer(x)
+    thinned, _, final = layer(x)
     assert (thinned <= plain).all()
     assert (thinned.sum() / plain.sum()).item() == pytest.approx(0.7, abs=0.03)
     assert torch.equal(final.q, plain_final.q)

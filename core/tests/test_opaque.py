@@ -47,11 +47,11 @@ def network(backend: str = "auto") -> Network:
 @pytest.mark.parametrize("steps", STEPS)
 def test_results_may_be_written_to(steps: int, backend: str) -> None:
     made = layer(backend)
-    spikes, state = made(torch.rand(steps, 32, 10))
+    spikes, _, state = made(torch.rand(steps, 32, 10))
     spikes[:, :, 3] = 0.0
     state.potential.mul_(0.5)
     (spikes.sum() + state.potential.sum()).backward()
-    spikes, state = made(torch.rand(steps, 32, 10))
+    spikes, _, state = made(torch.rand(steps, 32, 10))
     for field in state:
         field.detach_()
     made(torch.rand(steps, 32, 10), state)[0].sum().backward()
@@ -64,7 +64,7 @@ def test_results_may_be_written_to(steps: int, backend: str) -> None:
 
 
 def test_fields_of_a_state_are_apart() -> None:
-    _, state = layer()(torch.rand(5, 32, 10))
+    state = layer()(torch.rand(5, 32, 10)).state
     before = state.potential.clone()
     state.spike.fill_(7.0)
     assert torch.equal(state.potential, before)

@@ -21,7 +21,7 @@ def test_the_neuron_of_the_readme_computes_its_equations() -> None:
     assert len(blocks) == 2
     for block in blocks:
         exec(compile(block, "core/README.md", "exec"), names)
-    assert names["later_TBH"].shape == (50, 4, 10)
+    assert names["later"].output_TBH.shape == (50, 4, 10)
 
     neuron = names["SynapticLIF"](4).double()
     current = np.random.default_rng(0).uniform(0.0, 2.0, (50, 3, 4))

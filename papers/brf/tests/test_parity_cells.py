@@ -99,7 +99,7 @@ def test_cell(file: str, name: str, dtype: str, golden: Golden, agrees: Agrees) 
     # initial state of each.
     states, state = [], initial
     for x_t in x.split(1):
-        _, state = layer(x_t, state)
+        state = layer(x_t, state).state
         states.append(state)
     loss = torch.zeros((), dtype=FLOATS[dtype])
     for letter, values in zip(letters, zip(*states, strict=True), strict=True):
@@ -116,7 +116,7 @@ def test_cell(file: str, name: str, dtype: str, golden: Golden, agrees: Agrees) 
         agrees(f"grad_{letter}0", gradient, arrays[f"grad_{letter}0"], gradient=True)
     agrees_in_gradients(layer, arrays, agrees)
 
-    output, final = layer(arrays["x"], initial)
+    output, _, final = layer(arrays["x"], initial)
     agrees("one scan", output, arrays[letters[0]])
     for letter, value in zip(letters, final, strict=True):
         agrees(f"final {letter}", value, arrays[letter][-1])
@@ -267,7 +267,7 @@ def test_pruned_recurrent_weights(golden: Golden, agrees: Agrees) -> None:
     x = arrays["x"].clone().requires_grad_()
 
     def forward() -> Tensor:
-        y, _ = layer(x[None, :, :inputs], Fed(x[:, inputs:]))
+        y = layer(x[None, :, :inputs], Fed(x[:, inputs:])).output_TBH
         return y[0]
 
     y = forward()

@@ -85,8 +85,8 @@ def test_variant(neuron: str, variant: str, dtype: str, golden: Golden, agrees: 
     x = arrays["x"].clone().requires_grad_()
     given = quantise(x, BITS[variant]) if variant in BITS else x
     torch.manual_seed(1234)
-    spikes, state = hidden(given)
-    outputs, readout = out(spikes)
+    spikes, _, state = hidden(given)
+    outputs, _, readout = out(spikes)
 
     agrees("outputs", outputs, arrays["outputs"])
     assert spikes.sum().item() == arrays["num_spikes"].item()

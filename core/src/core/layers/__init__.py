@@ -5,7 +5,7 @@ from core.layers.joint import Layer
 from core.layers.network import Network, NetworkOutput
 from core.layers.normalization import Normalization
 from core.layers.readout import PooledReadout, SoftmaxSumReadout
-from core.layers.shell import LayerOutput
+from core.layers.sequence import LayerOutput
 from core.layers.spiking import SpikingLayer
 
 __all__ = [

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from core.layers.normalization import Normalization
-from core.layers.shell import LayerOutput, Shell
+from core.layers.sequence import LayerOutput
+from core.layers.shell import Shell
 
 
 class GatedLayer(Shell):
@@ -31,10 +32,11 @@ class GatedLayer(Shell):
     Args:
         inputs: ``I``.
         size: ``N``.
-        normalization: See :class:`core.layers.shell.Shell`, as for the next three.
+        normalization: See :class:`core.layers.shell.Shell`, as for the next four.
         bias: See there.
         bidirectional: See there.
         dropout: See there.
+        batch_first: See there.
     """
 
     GATES: ClassVar[tuple[str, ...]] = ("",)
@@ -49,17 +51,20 @@ class GatedLayer(Shell):
         bias: bool = False,
         bidirectional: bool = False,
         dropout: float = 0.0,
+        batch_first: bool = False,
     ) -> None:
         super().__init__(
+            inputs,
             size,
             normalization=normalization,
             bias=bias,
             bidirectional=bidirectional,
             dropout=dropout,
+            batch_first=batch_first,
         )
         # The order of the draws: W and V gate by gate, then all V again.
         for gate in self.GATES:
-            self.add_module(f"W{gate}", self.projection(inputs))
+            self.add_module(f"W{gate}", self.projection())
             if self.recurrent:
                 self.add_module(f"V{gate}", self.recurrence())
         for gate in self.GATES:
@@ -67,15 +72,12 @@ class GatedLayer(Shell):
                 nn.init.orthogonal_(self.get_parameter(f"V{gate}.weight"))
             self.add_module(f"norm{gate}", self.norm_of_current())
 
-    def forward(
-        self, x_TBI: Tensor, state: Tensor | None = None, generator: torch.Generator | None = None
+    def over_time(
+        self, x_TBI: Tensor, state: Tensor | None, generator: torch.Generator | None
     ) -> LayerOutput:
-        """Output and the last ``y_T`` for input ``[T, B, I]``.
+        """Output and the last ``y_T``; a state is ``y_0``, ``[B, N]``, zero where None is given.
 
-        Args:
-            x_TBI: Input.
-            state: ``y_0``, ``[B, N]`` (``[2 B, N]`` in a bidirectional layer); None for zero.
-            generator: Unused: nothing here starts at random.
+        In a bidirectional layer it is ``[2 B, N]``. Nothing here starts at random.
         """
         currents = [self.current(x_TBI, *self._gate(gate)) for gate in self.GATES]
         if state is None:

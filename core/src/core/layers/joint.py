@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.layers.sequence import LayerOutput, SequenceModule
 from core.neurons.base import Neuron
 from core.opaque import watched
 from core.projection import project
 from core.scan import scan
 
 
-class Layer(nn.Module):
+class Layer(SequenceModule):
     """``neuron(W x_t + V z_{t-1} + bias)`` over a whole sequence.
 
     ``W`` and ``V`` are Xavier-uniform as one matrix ``[H, I + H]``, the way networks that feed a
@@ -32,6 +33,7 @@ class Layer(nn.Module):
         deletion_probability: Chance with which each spike is lost on its way out of the neuron,
             in training and in evaluation (noise study); see ``spike_mask_TBN`` of
             :func:`core.scan.scan`.
+        batch_first: See :class:`core.layers.sequence.SequenceModule`.
         backend: For :func:`core.scan.scan`.
 
     Raises:
@@ -48,9 +50,10 @@ class Layer(nn.Module):
         zero_bias: bool = False,
         mask_probability: float = 0.0,
         deletion_probability: float = 0.0,
+        batch_first: bool = False,
         backend: str = "auto",
     ) -> None:
-        super().__init__()
+        super().__init__(inputs, batch_first=batch_first)
         _check_probability("mask_probability", mask_probability)
         _check_probability("deletion_probability", deletion_probability)
         if mask_probability > 0.0 and not recurrent:
@@ -74,20 +77,13 @@ class Layer(nn.Module):
         self.deletion_probability = deletion_probability
         self.backend = backend
 
-    def forward(
-        self, x_TBI: Tensor, state: Any = None, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Any]:
-        """Output ``[T, B, H]`` and final state for input ``[T, B, I]``.
-
-        Args:
-            x_TBI: Input.
-            state: State before the first step, None for the neuron's own initial state.
-            generator: Where deleted spikes and a random initial state are drawn from; None for
-                PyTorch's global generator.
-        """
+    def over_time(
+        self, x_TBI: Tensor, state: Any, generator: torch.Generator | None
+    ) -> LayerOutput:
+        """Output, spikes (those that are not deleted) and final state, ``[B, H]`` per field."""
         recurrent_weight = self._pruned()
         current_TBH = project(x_TBI, self.input_weight, self.bias)
-        return scan(
+        output_TBH, state = scan(
             self.neuron,
             current_TBH,
             recurrent_weight=recurrent_weight,
@@ -96,6 +92,7 @@ class Layer(nn.Module):
             backend=self.backend,
             generator=generator,
         )
+        return LayerOutput(output_TBH, output_TBH if self.neuron.spiking else None, state)
 
     def _pruned(self) -> Tensor | None:
         weight, mask = self.recurrent_weight, self.recurrent_mask

@@ -9,13 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.layers.sequence import time_first
+
 
 @dataclass(frozen=True)
 class NetworkOutput:
     """What a network gives.
 
     Attributes:
-        y: ``[B, C]`` from a readout, else the output ``[T, B, N]`` of the last layer.
+        y: ``[B, C]`` from a readout, else the output ``[T, B, N]`` of the last layer. Where batch
+            comes first, all sequences are ``[B, T, N]``.
         spikes_TBN: Spikes of every spiking layer, before dropout.
         outputs_TBN: What left these layers, after dropout.
         state: Of every layer after the last step, the readout's last.
@@ -38,18 +41,34 @@ class NetworkOutput:
 
 
 class Network(nn.ModuleList):
-    """Hidden layers (:class:`core.layers.shell.Shell`) and an optional readout, by position.
+    """Hidden layers and an optional readout, by position.
 
     Args:
-        hidden: Layers whose forward gives a :class:`core.layers.shell.LayerOutput`.
-        readout: Module whose forward gives a :class:`core.layers.readout.ReadoutOutput`; None for
-            the sequence of the last hidden layer.
+        hidden: Layers whose forward gives a :class:`core.layers.LayerOutput`.
+        readout: Module whose forward gives a :class:`core.layers.readout.ReadoutOutput`, or a layer
+            whose output is the network's; None for the output of the last hidden layer.
+        batch_first: Sequences go in and out as ``[B, T, I]`` instead of ``[T, B, I]``; the layers
+            hand them on time first.
+
+    Raises:
+        ValueError: A layer has ``batch_first`` of its own.
     """
 
-    def __init__(self, hidden: Iterable[nn.Module], readout: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        hidden: Iterable[nn.Module],
+        readout: nn.Module | None = None,
+        *,
+        batch_first: bool = False,
+    ) -> None:
         layers = list(hidden)
         super().__init__(layers if readout is None else [*layers, readout])
         self.hidden_layers = len(layers)
+        self.batch_first = batch_first
+        if any(getattr(layer, "batch_first", False) for layer in self):
+            raise ValueError(
+                "layers of a network hand on [T, B, N]: say batch_first=True to the network alone"
+            )
 
     def forward(
         self,
@@ -60,23 +79,25 @@ class Network(nn.ModuleList):
         """Run all layers.
 
         Args:
-            x_TBI: Input.
+            x_TBI: Input, ``[B, T, I]`` with ``batch_first``.
             state: State of every layer before the first step; None for the layers' own.
             generator: Where random initial states are drawn from, layer by layer.
 
         Raises:
-            ValueError: Not one state per layer.
+            ValueError: Not one state per layer, or an input that the first layer does not take.
         """
+        inputs = getattr(next(iter(self), None), "inputs", None)
+        y = time_first(x_TBI, inputs, "the network", batch_first=self.batch_first)
         before = [None] * len(self) if state is None else state
         after, spikes, outputs = [], [], []
-        y = x_TBI
         for place, (layer, given) in enumerate(zip(self, before, strict=True)):
-            if place == self.hidden_layers:
-                y, final = layer(y, given, generator)
-            else:
-                y, spikes_TBN, final = layer(y, given, generator)
-                if spikes_TBN is not None:
-                    spikes.append(spikes_TBN)
-                    outputs.append(y)
-            after.append(final)
+            result = layer(y, given, generator)
+            y = result[0]
+            if place < self.hidden_layers and result.spikes_TBH is not None:
+                spikes.append(result.spikes_TBH)
+                outputs.append(y)
+            after.append(result.state)
+        if self.batch_first:
+            spikes, outputs = ([s.transpose(0, 1) for s in each] for each in (spikes, outputs))
+            y = y.transpose(0, 1) if y.dim() == 3 else y
         return NetworkOutput(y, tuple(spikes), tuple(outputs), tuple(after))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.layers.normalization import Normalization, make_norm, normalize
+from core.layers.sequence import SequenceModule
 from core.neurons.adaptive import BoundedLI
 from core.neurons.initial import Initial
 from core.projection import project
@@ -26,7 +27,7 @@ class ReadoutOutput(NamedTuple):
     state: Any
 
 
-class SoftmaxSumReadout(nn.Module):
+class SoftmaxSumReadout(SequenceModule):
     r"""Leaky integrators whose softmax is summed over time: every row of ``y`` sums to ``T``.
 
         u_t = alpha u_{t-1} + (1 - alpha) norm(W x_t + bias)
@@ -40,6 +41,7 @@ class SoftmaxSumReadout(nn.Module):
         normalization: See :func:`core.layers.normalization.make_norm`.
         bias: Add a bias to the input current.
         initial: See :class:`core.neurons.BoundedLI`.
+        batch_first: See :class:`core.layers.sequence.SequenceModule`.
         backend: For :func:`core.scan.scan`.
     """
 
@@ -50,19 +52,20 @@ class SoftmaxSumReadout(nn.Module):
         *,
         normalization: Normalization = "none",
         bias: bool = False,
-        initial: Initial = "uniform",
+        initial: Initial = "zero",
+        batch_first: bool = False,
         backend: str = "auto",
     ) -> None:
-        super().__init__()
+        super().__init__(inputs, batch_first=batch_first)
         self.W = nn.Linear(inputs, classes, bias=bias)
         self.neuron = BoundedLI(classes, initial=initial)
         self.norm = make_norm(normalization, classes)
         self.backend = backend
 
-    def forward(
-        self, x_TBI: Tensor, state: Any = None, generator: torch.Generator | None = None
+    def over_time(
+        self, x_TBI: Tensor, state: Any, generator: torch.Generator | None
     ) -> ReadoutOutput:
-        """Scores ``[B, C]`` for input ``[T, B, I]``; arguments as in a hidden layer."""
+        """Scores ``[B, C]`` and the final state."""
         current_TBC = normalize(self.norm, project(x_TBI, self.W.weight, self.W.bias))
         potential_TBC, state = scan(
             self.neuron, current_TBC, state=state, backend=self.backend, generator=generator
@@ -70,7 +73,7 @@ class SoftmaxSumReadout(nn.Module):
         return ReadoutOutput(torch.softmax(potential_TBC, dim=-1).sum(0), state)
 
 
-class PooledReadout(nn.Module):
+class PooledReadout(SequenceModule):
     r"""The readout of networks that do not spike.
 
         q = sum over t of softmax(x_t)      (over the features of the last hidden layer)
@@ -83,6 +86,7 @@ class PooledReadout(nn.Module):
         classes: ``C``.
         normalization: See :func:`core.layers.normalization.make_norm`.
         bias: Add a bias.
+        batch_first: See :class:`core.layers.sequence.SequenceModule`.
     """
 
     def __init__(
@@ -92,14 +96,15 @@ class PooledReadout(nn.Module):
         *,
         normalization: Normalization = "none",
         bias: bool = False,
+        batch_first: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(inputs, batch_first=batch_first)
         self.W = nn.Linear(inputs, classes, bias=bias)
         self.norm = make_norm(normalization, classes)
 
-    def forward(
-        self, x_TBI: Tensor, state: None = None, generator: torch.Generator | None = None
+    def over_time(
+        self, x_TBI: Tensor, state: None, generator: torch.Generator | None
     ) -> ReadoutOutput:
-        """Scores ``[B, C]`` for input ``[T, B, I]``; it has no state and draws nothing."""
+        """Scores ``[B, C]``; it has no state and draws nothing."""
         pooled_BI = torch.softmax(x_TBI, dim=-1).sum(0)
         return ReadoutOutput(normalize(self.norm, self.W(pooled_BI)), None)

@@ -9,40 +9,27 @@ which stands beside it as ``B`` further samples; the reversed output is turned b
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import torch
 from torch import Tensor, nn
 
 from core.layers.dropout import Dropout
 from core.layers.normalization import Normalization, make_norm, normalize
+from core.layers.sequence import SequenceModule
 from core.projection import project
 
 
-class LayerOutput(NamedTuple):
-    """What a hidden layer gives.
-
-    Attributes:
-        output_TBH: What the next layer sees, after dropout.
-        spikes_TBH: Spikes before dropout; None from neurons that do not spike.
-        state: After the last step; a bidirectional layer has the reversed samples as further rows.
-    """
-
-    output_TBH: Tensor
-    spikes_TBH: Tensor | None
-    state: Any
-
-
-class Shell(nn.Module):
+class Shell(SequenceModule):
     """Projections, normalisation, directions and dropout; a subclass runs the neurons.
 
     Args:
+        inputs: ``I``.
         size: ``N`` neurons.
         normalization: Of the input current, see :func:`core.layers.normalization.make_norm`.
         bias: Add a bias to the input current.
         bidirectional: Run in both directions.
         dropout: Chance with which an output is zeroed in training; the others are scaled by
             ``1 / (1 - dropout)``.
+        batch_first: See :class:`core.layers.sequence.SequenceModule`.
 
     Attributes:
         outputs: Features of the output, ``N`` per direction.
@@ -50,14 +37,16 @@ class Shell(nn.Module):
 
     def __init__(
         self,
+        inputs: int,
         size: int,
         *,
         normalization: Normalization,
         bias: bool,
         bidirectional: bool,
         dropout: float,
+        batch_first: bool,
     ) -> None:
-        super().__init__()
+        super().__init__(inputs, batch_first=batch_first)
         self.size = size
         self.outputs = 2 * size if bidirectional else size
         self.bidirectional = bidirectional
@@ -65,9 +54,14 @@ class Shell(nn.Module):
         self._bias = bias
         self.drop: nn.Module = Dropout(dropout)
 
-    def projection(self, inputs: int) -> nn.Linear:
+    @property
+    def directions(self) -> int:
+        """Rows of the state per sample."""
+        return 2 if self.bidirectional else 1
+
+    def projection(self) -> nn.Linear:
         """A feed-forward matrix ``[N, I]``, ``U(+-1/sqrt(I))``."""
-        return nn.Linear(inputs, self.size, bias=self._bias)
+        return nn.Linear(self.inputs, self.size, bias=self._bias)
 
     def recurrence(self) -> nn.Linear:
         """A recurrent matrix ``[N, N]``, not yet orthogonal: that is drawn last."""

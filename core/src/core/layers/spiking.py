@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from core.layers.normalization import Normalization
-from core.layers.shell import LayerOutput, Shell
+from core.layers.sequence import LayerOutput
+from core.layers.shell import Shell
 from core.neurons.base import Neuron
 from core.scan import scan
 
@@ -29,10 +30,11 @@ class SpikingLayer(Shell):
         size: ``N``.
         neuron: Makes ``size`` neurons.
         recurrent: Feed the spikes of the last step back through ``V0``.
-        normalization: See :class:`core.layers.shell.Shell`, as for the next three.
+        normalization: See :class:`core.layers.shell.Shell`, as for the next four.
         bias: See there.
         bidirectional: See there.
         dropout: See there.
+        batch_first: See there.
         backend: For :func:`core.scan.scan`.
     """
 
@@ -47,16 +49,19 @@ class SpikingLayer(Shell):
         bias: bool = False,
         bidirectional: bool = False,
         dropout: float = 0.0,
+        batch_first: bool = False,
         backend: str = "auto",
     ) -> None:
         super().__init__(
+            inputs,
             size,
             normalization=normalization,
             bias=bias,
             bidirectional=bidirectional,
             dropout=dropout,
+            batch_first=batch_first,
         )
-        self.W = self.projection(inputs)
+        self.W = self.projection()
         self.V = self.recurrence() if recurrent else None
         self.neuron = neuron(size)
         if self.V is not None:
@@ -64,17 +69,12 @@ class SpikingLayer(Shell):
         self.norm = self.norm_of_current()
         self.backend = backend
 
-    def forward(
-        self, x_TBI: Tensor, state: Any = None, generator: torch.Generator | None = None
+    def over_time(
+        self, x_TBI: Tensor, state: Any, generator: torch.Generator | None
     ) -> LayerOutput:
-        """Output, spikes and final state for input ``[T, B, I]``.
+        """Output, spikes and final state; a state has ``[B, N]`` per field.
 
-        Args:
-            x_TBI: Input.
-            state: State before the first step, ``[B, N]`` per field (``[2 B, N]`` in a
-                bidirectional layer, the reversed sequences second); None for the neuron's own.
-            generator: Where a random initial state is drawn from; None for PyTorch's global one.
-                Dropout always draws from the global one.
+        In a bidirectional layer that is ``[2 B, N]``, the reversed sequences second.
         """
         spikes_TBN, state = scan(
             self.neuron,

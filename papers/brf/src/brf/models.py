@@ -55,9 +55,9 @@ class RecurrentSNN(nn.Module):
 
     def forward(self, x_TBI: Tensor, state: tuple[Any, Any] = (None, None)) -> Output:
         """Potentials of every step for input ``[T, B, I]``."""
-        spikes_TBH, hidden_state = self.hidden(x_TBI, state[0])
-        potentials_TBC, out_state = self.out(spikes_TBH, state[1])
-        return Output(potentials_TBC, spikes_TBH, (hidden_state, out_state))
+        hidden = self.hidden(x_TBI, state[0])
+        out = self.out(hidden.output_TBH, state[1])
+        return Output(out.output_TBH, hidden.output_TBH, (hidden.state, out.state))
 
 
 def build(config: Config, inputs: int, classes: int) -> RecurrentSNN:
