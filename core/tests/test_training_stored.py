@@ -48,8 +48,8 @@ def edit(folder: Path, change: Callable[[str], str]) -> None:
     path.write_text(change(path.read_text()))
 
 
-def stored(folder: Path, config_class: Any = Config, **options: bool) -> Any:
-    return stored_settings(config_class, folder, epochs="epochs", **options)
+def stored(folder: Path, config_class: Any = Config, longer: str | None = None) -> Any:
+    return stored_settings(config_class, folder, longer=longer)
 
 
 @pytest.mark.parametrize(
@@ -101,15 +101,15 @@ def test_a_run_from_before_a_setting_existed(tmp_path: Path) -> None:
 def test_a_run_that_is_to_be_longer(tmp_path: Path) -> None:
     folder = write(tmp_path)
     edit(folder, lambda text: text.replace("epochs: 3", "epochs: 8"))
-    assert stored(folder, may_be_longer=True) == replace(SETTINGS, epochs=8)
+    assert stored(folder, longer="epochs") == replace(SETTINGS, epochs=8)
     with pytest.raises(UserError, match="another epochs"):
         stored(folder)
     write(tmp_path, epochs_planned=-1)
-    assert stored(folder, may_be_longer=True) == SETTINGS
+    assert stored(folder, longer="epochs") == SETTINGS
     for planned in (None, "many", True):
         write(tmp_path, epochs_planned=planned)
         with pytest.raises(UserError, match="epochs_planned must be a whole number, found"):
-            stored(folder, may_be_longer=True)
+            stored(folder, longer="epochs")
 
 
 # --- what is opened -------------------------------------------------------------------------------

@@ -221,7 +221,7 @@ def test_unfinished_runs_of_the_project_can_go_on() -> None:
     assert folders
     for folder in folders:
         config_class = CONFIGS[facts(folder)["task"]]
-        settings = stored_settings(config_class, folder, epochs="epochs")
+        settings = stored_settings(config_class, folder)
         assert settings.epochs == facts(folder)["epochs_planned"]
 
 

@@ -64,7 +64,7 @@ def run(paper: Paper[SettingsT], config: SettingsT, base: Path | None) -> list[d
     """
     threads = config.threads
     if config.resume is not None:
-        stored = stored_settings(type(config), config.resume, epochs="epochs")
+        stored = stored_settings(type(config), config.resume)
         refuse_changes(stored, config, [*result_keys(config), "out"])
         threads = stored_threads(config.resume, config.threads)
     prepared = prepare(paper, config, threads=threads)

@@ -26,7 +26,7 @@ _BITS = ("commit", "versions", "device", "device_name", "backend")
 
 
 def stored_settings(
-    config_class: type[ConfigT], path: Path, *, epochs: str, may_be_longer: bool = False
+    config_class: type[ConfigT], path: Path, *, longer: str | None = None
 ) -> ConfigT:
     """``config.yaml`` of the run in ``path``, held to what ``run.json`` says of it.
 
@@ -37,9 +37,8 @@ def stored_settings(
     Args:
         config_class: The dataclass of the settings.
         path: Folder of the run.
-        epochs: Key of the number of epochs.
-        may_be_longer: The file may ask for other epochs than the run had so far: a kill between
-            the two files of a run that was to be longer leaves it so.
+        longer: Key of the number of epochs where a run may be made longer: the file may then ask
+            for others than the run had so far, as a kill between its two files leaves it.
 
     Raises:
         UserError: A file is missing or damaged, or they contradict each other; names the settings.
@@ -48,10 +47,10 @@ def stored_settings(
     config, given = load_yaml(config_class, file), load_values(config_class, file)
     then, planned = facts.get("config") or {}, facts["epochs_planned"]
     was = config
-    if may_be_longer and planned >= 0:
-        was = with_values(config, str(path / "run.json"), **{epochs: planned})
+    if longer and planned >= 0:
+        was = with_values(config, str(path / "run.json"), **{longer: planned})
     values = to_dict(was)
-    lacking = [key for key in (*then, epochs) if key not in given]
+    lacking = [key for key in (*then, *filter(None, [longer])) if key not in given]
     changed: list[str] = []
     found, expected = config_hash(was, exclude=values.keys() - given), facts["config_hash"]
     if found != expected:

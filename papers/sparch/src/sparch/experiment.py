@@ -74,7 +74,7 @@ def _train(config: Config, base: Path | None) -> None:
 
 
 def _stored(folder: Path) -> Config:
-    return stored_settings(Config, folder, epochs="nb_epochs", may_be_longer=True)
+    return stored_settings(Config, folder, longer="nb_epochs")
 
 
 def _continued(config: Config, folder: Path) -> Config:
