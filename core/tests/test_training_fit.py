@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -134,9 +135,17 @@ def test_sigterm_leaves_like_ctrl_c(tmp_path: Path, whole: Path) -> None:
     assert_same_run(folder, whole)
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Ctrl-C as in the foreground: a shell has its background jobs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_a_finaliser_swallows_stops_the_run_all_the_same(
-    number: int, tmp_path: Path
+    number: int, tmp_path: Path, heeded: None
 ) -> None:
     class Finalised:
         def __del__(self) -> None:
