@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from core import neurons
 from core.layers import (
     GRULayer,
     Layer,
@@ -18,8 +19,14 @@ from core.layers import (
     SpikingLayer,
 )
 from core.layers.sequence import SequenceModule
-from core.neurons import LI, LIF
+from core.neurons import LI, LIF, Neuron
+from core.scan import scan
 
+NEURONS = [
+    kind
+    for kind in vars(neurons).values()
+    if isinstance(kind, type) and issubclass(kind, Neuron) and kind is not Neuron
+]
 LAYERS: dict[str, Callable[..., SequenceModule]] = {
     "joint": lambda **options: Layer(3, LIF(8, tau_mem=2.0), recurrent=True, **options),
     "spiking": lambda **options: SpikingLayer(3, 8, lambda n: LIF(n, tau_mem=2.0), **options),
@@ -52,6 +59,25 @@ def test_batch_first_is_the_same_with_two_dimensions_exchanged(kind: str) -> Non
         assert torch.equal(result.spikes_TBH.transpose(0, 1), expected.spikes_TBH)
     later = theirs(x.transpose(0, 1), result.state)  # a state has no time: it is the same
     assert torch.equal(later.output_TBH.transpose(0, 1), ours(x, expected.state).output_TBH)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_an_evaluation_draws_nothing_unless_asked_to(kind: str) -> None:
+    module, _, x = pair(kind)
+    before = torch.get_rng_state()
+    results = module.eval()(x), module(x)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(results[0][0], results[1][0])
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+def test_every_neuron_starts_at_zero_unless_asked_to(neuron: type[Neuron]) -> None:
+    made = neuron(8).eval()
+    before = torch.get_rng_state()
+    assert all(not field.any() for field in made.initial_state(2))
+    current = 5.0 * torch.ones(9, 2, 8)
+    assert torch.equal(scan(made, current)[0], scan(made, current)[0])
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_layers_of_both_kinds_in_one_network() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -125,7 +126,7 @@ def test_dropout_comes_after_the_spikes() -> None:
 
 
 def test_random_start_is_drawn_from_the_generator() -> None:
-    layer, x = layer_and_input()
+    layer, x = layer_and_input(partial(AdLIF, initial="uniform"))
     before = torch.get_rng_state()
     finals = [
         layer(x, generator=torch.Generator().manual_seed(seed)).state.potential

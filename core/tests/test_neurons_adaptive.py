@@ -142,7 +142,7 @@ def test_parameters_start_uniform_over_their_intervals(kind: type[AdLIF]) -> Non
 
 @pytest.mark.parametrize("kind", [BoundedLIF, AdLIF])
 def test_initial_state_is_drawn_potential_first_and_spike_last(kind: type[AdLIF]) -> None:
-    neuron = kind(5).double()
+    neuron = kind(5, initial="uniform").double()
     state = neuron.initial_state(3, torch.Generator().manual_seed(9))
     generator = torch.Generator().manual_seed(9)
     order = ["potential", "adaptation", "spike"] if kind is AdLIF else ["potential", "spike"]
@@ -158,7 +158,7 @@ def test_initial_state_is_drawn_potential_first_and_spike_last(kind: type[AdLIF]
 
 
 def test_initial_state_may_be_zero() -> None:
-    assert all(not field.any() for field in AdLIF(4, initial="zero").initial_state(2))
+    assert all(not field.any() for field in AdLIF(4).initial_state(2))
     with pytest.raises(ValueError, match="uniform or zero, not 'ones'"):
         AdLIF(4, initial="ones")  # type: ignore[arg-type]
 
@@ -226,10 +226,11 @@ def test_leaky_integrator_is_clamped_without_gradient() -> None:
 
 
 def test_leaky_integrator_starts_at_random_or_at_rest() -> None:
-    state = BoundedLI(5).double().initial_state(3, torch.Generator().manual_seed(9))
+    neuron = BoundedLI(5, initial="uniform").double()
+    state = neuron.initial_state(3, torch.Generator().manual_seed(9))
     drawn = torch.rand(3, 5, generator=torch.Generator().manual_seed(9))
     assert torch.equal(state.potential, drawn.double())
-    assert not BoundedLI(5, initial="zero").initial_state(3).potential.any()
+    assert not BoundedLI(5).initial_state(3).potential.any()
     low, high = BoundedLI.BOUNDS["alpha"]
     alpha = BoundedLI(2000).alpha
     assert low <= alpha.min() < low + 0.002

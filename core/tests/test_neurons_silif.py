@@ -89,14 +89,14 @@ def test_authors_layers(kind: str, variant: str) -> None:
 def test_initial_state_is_what_a_seed_gives_the_authors(kind: str, variant: str) -> None:
     data = golden(f"layer_{kind}_{variant}")
     batch, size = data["init/s"].shape
-    neuron = KINDS[kind](size)
+    neuron = KINDS[kind](size, initial="uniform")
     seed = int(data["forward_seed"])
     given = neuron.initial_state(batch, torch.Generator().manual_seed(seed))
     torch.manual_seed(seed)
     for state in (neuron.initial_state(batch), given):
         for name, expected in fields(data, "init").items():
             assert torch.equal(getattr(state, name), expected)
-    at_rest = KINDS[kind](size, initial="zero").initial_state(batch)
+    at_rest = KINDS[kind](size).initial_state(batch)
     assert all(not field.any() for field in at_rest)
 
 

@@ -22,6 +22,8 @@ def test_the_neuron_of_the_readme_computes_its_equations() -> None:
     for block in blocks:
         exec(compile(block, "core/README.md", "exec"), names)
     assert names["later"].output_TBH.shape == (50, 4, 10)
+    network, x = names["network"].eval(), torch.rand(50, 4, 3)
+    assert torch.equal(network(x).y, network(x).y)
 
     neuron = names["SynapticLIF"](4).double()
     current = np.random.default_rng(0).uniform(0.0, 2.0, (50, 3, 4))

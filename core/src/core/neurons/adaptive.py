@@ -70,7 +70,7 @@ class BoundedLI(Bounded):
     BOUNDS: ClassVar[dict[str, Bounds]] = {"alpha": ALPHA}
     draw_order = (("potential",),)
 
-    def __init__(self, size: int, *, initial: Initial = "uniform") -> None:
+    def __init__(self, size: int, *, initial: Initial = "zero") -> None:
         self.alpha: Tensor
         super().__init__(size, initial=initial)
 
@@ -112,7 +112,7 @@ class BoundedLIF(Bounded):
         size: int,
         *,
         threshold: float = 1.0,
-        initial: Initial = "uniform",
+        initial: Initial = "zero",
         surrogate: Surrogate = boxcar,
     ) -> None:
         self.alpha: Tensor
@@ -175,7 +175,7 @@ class AdLIF(Bounded):
         size: int,
         *,
         threshold: float = 1.0,
-        initial: Initial = "uniform",
+        initial: Initial = "zero",
         surrogate: Surrogate = boxcar,
     ) -> None:
         self.alpha: Tensor

@@ -12,7 +12,7 @@ Initial = Literal["uniform", "zero"]
 
 
 class RandomStart(Neuron):
-    """A neuron whose state starts at ``U[0, 1)``, the "spike" before the first step included.
+    """A neuron whose state may start at ``U[0, 1)``, the "spike" before the first step included.
 
     The numbers are drawn in training and in evaluation, on the CPU and in PyTorch's default
     precision whatever the neuron has, so that a seed of the CPU decides them on every device.
@@ -20,7 +20,8 @@ class RandomStart(Neuron):
 
     Args:
         size: ``N``.
-        initial: ``uniform`` as above, or ``zero``.
+        initial: ``uniform`` as above, or ``zero``; every neuron of this kind starts at zero unless
+            a paper asks for the other.
     """
 
     draw_order: ClassVar[tuple[tuple[str, ...], ...]]

@@ -47,7 +47,7 @@ class SiLIF(RandomStart):
     draw_order = (("potential",), ("adaptation",), ("spike",))
 
     def __init__(
-        self, size: int, *, initial: Initial = "uniform", surrogate: Surrogate = boxcar
+        self, size: int, *, initial: Initial = "zero", surrogate: Surrogate = boxcar
     ) -> None:
         super().__init__(size, initial=initial)
         self.alpha: Tensor
@@ -111,7 +111,7 @@ class CSiLIF(RandomStart):
         threshold: float = 1.0,
         dt_min: float = 0.01,
         dt_max: float = 0.5,
-        initial: Initial = "uniform",
+        initial: Initial = "zero",
         surrogate: Surrogate = boxcar,
     ) -> None:
         super().__init__(size, initial=initial)
@@ -174,7 +174,7 @@ class SoftResetRF(RandomStart):
     draw_order = (("u", "v"), ("spike",))
 
     def __init__(
-        self, size: int, *, initial: Initial = "uniform", surrogate: Surrogate = boxcar
+        self, size: int, *, initial: Initial = "zero", surrogate: Surrogate = boxcar
     ) -> None:
         super().__init__(size, initial=initial)
         self.alpha_real: Tensor
