@@ -12,7 +12,7 @@ import torch
 
 from core.metrics import BatchResult, LayerSpikes, Totals, count_spikes
 from core.training.activity import warnings_of
-from core.training.fit import Job
+from core.training.job import Job
 
 from .training_toy import at_step, facts, make_job, rows, stop, train
 

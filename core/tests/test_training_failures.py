@@ -15,7 +15,7 @@ from torch import nn
 
 from core import checkpoints
 from core.errors import RunFailed, UserError
-from core.training.fit import Job
+from core.training.job import Job
 from core.training.run_folder import RunFolder
 
 from . import training_toy as toy

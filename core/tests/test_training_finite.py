@@ -17,7 +17,7 @@ from core import checkpoints
 from core.data import Batches
 from core.errors import NotFinite, RunFailed, UserError
 from core.metrics import BatchResult
-from core.training.fit import Job
+from core.training.job import Job
 from core.training.loop import TrainStep, descend, evaluate
 
 from . import training_toy as toy

@@ -16,7 +16,8 @@ from core.config import config_hash, to_dict, to_yaml
 from core.config_ranges import number
 from core.errors import UserError
 from core.testing import contents, run_json
-from core.training.fit import Job, fit
+from core.training.fit import fit
+from core.training.job import Job
 from core.training.run_folder import RunFolder
 from core.training.stored import reopen, stored_settings, stored_threads
 

@@ -23,7 +23,8 @@ from core import checkpoints
 from core.data.batches import Batches
 from core.metrics import BatchResult
 from core.testing import run_json
-from core.training.fit import Job, fit
+from core.training.fit import fit
+from core.training.job import Job
 from core.training.loop import TrainStep, backpropagation_step
 from core.training.run_folder import RunFolder
 from core.training.schedules import linear_decay

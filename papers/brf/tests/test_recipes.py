@@ -20,7 +20,7 @@ from core.data import digest, load_digits, load_synthetic_ecg
 from core.neurons import Normal, Uniform
 from core.paper import make_job
 from core.testing.recipe import Recipe, assert_job_follows
-from core.training.fit import Job
+from core.training.job import Job
 from core.training.seeding import seed_everything
 
 FILES = sorted((PAPER / "configs").glob("*.yaml"))

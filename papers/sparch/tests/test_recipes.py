@@ -16,7 +16,7 @@ from core.data import speech
 from core.neurons import Normal, Uniform
 from core.paper import make_job
 from core.testing.recipe import Recipe, assert_job_follows
-from core.training.fit import Job
+from core.training.job import Job
 from core.training.seeding import seed_everything
 from sparch.config import PAPER, Config
 from sparch.paper import SPARCH

@@ -19,7 +19,8 @@ from core.paper.facts import first_facts, headline, make_manifest, report
 from core.paper.repeated import Evaluations, evaluate_repeatedly
 from core.settings import SettingsT
 from core.training.devices import choose_device
-from core.training.fit import Job, fit
+from core.training.fit import fit
+from core.training.job import Job
 from core.training.run_folder import RunFolder, resume_flag
 from core.training.seeding import seed_everything
 from core.training.stored import (

@@ -16,7 +16,8 @@ from core.paper.description import Paper, Task
 from core.scan import Case, choose
 from core.settings import SettingsT
 from core.training.environment import describe
-from core.training.fit import Job, spikes_of
+from core.training.fit import spikes_of
+from core.training.job import Job
 from core.training.run_folder import RunFolder, now, resume_flag
 from core.training.selection import best_row, selection_name
 

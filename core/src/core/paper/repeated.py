@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from core.metrics import Metrics
-from core.training.fit import EpochBatches
+from core.training.job import EpochBatches
 from core.training.loop import Objective, evaluate
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,44 +15,11 @@ from core.errors import UserError
 from core.neurons.base import Neuron
 from core.opaque import uncompiled
 from core.scan import reference
+from core.scan.case import Case
 from core.scan.cpu import backend as cpu
 from core.scan.gpu import backend as gpu
-from core.scan.graph import StepGraph
-from core.scan.kinds import graph_of
 
 logger = logging.getLogger("core.scan")
-
-
-@dataclass(frozen=True)
-class Case:
-    """What :func:`scan` is asked to run, apart from the state it starts from.
-
-    Attributes:
-        neuron: ``N`` neurons of one kind.
-        current_TBN: Input current.
-        recurrent_weight: ``[N, N]`` or None.
-        spike_mask_TBN: 0 where a spike is deleted, or None.
-        pathways: Field of the state -> ``[N, N]``, beside the spike's ``recurrent_weight``.
-    """
-
-    neuron: Neuron
-    current_TBN: Tensor
-    recurrent_weight: Tensor | None = None
-    spike_mask_TBN: Tensor | None = None
-    pathways: Mapping[str, Tensor] = field(default_factory=dict)
-
-    @cached_property
-    def coefficients(self) -> Any:
-        """The neuron's, made once: they may be drawn at random."""
-        return self.neuron.coefficients()
-
-    @cached_property
-    def graph(self) -> StepGraph:
-        """The neuron's step, for a fused backend; raises :class:`core.scan.graph.Unfusable`."""
-        masked = self.spike_mask_TBN is not None
-        return graph_of(
-            self.neuron, self.current_TBN.dtype, masked=masked, coefficients=self.coefficients
-        )
 
 
 @dataclass(frozen=True)

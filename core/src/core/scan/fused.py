@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,11 +11,9 @@ from torch import Tensor
 from core.neurons.base import Neuron
 from core.opaque import watched
 from core.scan import reference
+from core.scan.case import Case
 from core.scan.graph import Unfusable
 from core.scan.kinds import graph_of
-
-if TYPE_CHECKING:
-    from core.scan.dispatch import Case
 
 Apply = Callable[..., Sequence[Tensor]]
 """``(graph, current, weight, mask, [coefficient_N, ...], [state_BN, ...]) -> output, *state``."""

@@ -20,7 +20,7 @@ from torch.optim import SGD, Optimizer
 
 from core.layers.dropout import Dropout
 from core.neurons import Normal, Uniform
-from core.training.fit import EpochBatches, Job
+from core.training.job import EpochBatches, Job
 from core.training.schedules import step as step_scheduler
 
 STEPS, SAMPLES = 20, 4

@@ -6,12 +6,9 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
-
-import torch
-from torch import Tensor, nn
+from typing import Any
 
 from core import checkpoints
 from core.errors import NotFinite, RunFailed, UserError
@@ -22,13 +19,14 @@ from core.training.devices import peak_memory_mb
 from core.training.events import EventLog
 from core.training.finite import OVERFLOWED, likely_cause, require_finite
 from core.training.interrupts import interruptible
-from core.training.loop import Objective, TrainStep, evaluate, train_one_epoch
+from core.training.job import Job
+from core.training.loop import evaluate, train_one_epoch
 from core.training.progress import RunProgress, duration
 from core.training.run_facts import METRICS
 from core.training.run_folder import RESUME, RunFolder, now, resume_flag
 from core.training.schedules import step as step_scheduler
 from core.training.seeding import random_state, restore_random_state
-from core.training.selection import Selects, best_row
+from core.training.selection import best_row
 from core.training.weights import problem_of_weights, save_weights, weights_digest
 
 STATE: dict[str, Any] = {
@@ -45,53 +43,6 @@ STATE: dict[str, Any] = {
     },
 }
 """What a resume state holds."""
-
-
-class EpochBatches(Protocol):
-    """Batches whose order in an epoch is a pure function of that epoch."""
-
-    def __len__(self) -> int: ...
-
-    def epoch(self, epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
-        """Batches of this epoch."""
-        ...
-
-
-@dataclass
-class Job:
-    """What :func:`fit` needs.
-
-    Attributes:
-        model: On its device already.
-        objective: Loss and counts of a batch, used for evaluation.
-        train_step: One training step.
-        optimizer: Of the model's parameters.
-        scheduler: Stepped after each epoch; one that waits for a plateau sees the validation
-            accuracy.
-        train: Training batches.
-        validation: Selects the best epoch.
-        test: Evaluated each epoch for the curve; never used to select, unless it is the very
-            object that ``validation`` is, which is then evaluated once.
-        epochs: Training epochs; there are ``epochs + 1`` evaluations.
-        best_on_ties: Which of two equally good epochs is kept.
-        manifest: Goes into every checkpoint, with epoch and metrics.
-        device: Where the model is.
-        selects: What the best epoch is chosen by.
-    """
-
-    model: nn.Module
-    objective: Objective
-    train_step: TrainStep
-    optimizer: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LRScheduler
-    train: EpochBatches
-    validation: EpochBatches
-    test: EpochBatches
-    epochs: int
-    best_on_ties: Literal["first", "last"]
-    manifest: dict[str, Any]
-    device: torch.device
-    selects: Selects = "val_loss"
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from core.config import config_hash, load_values, load_yaml, to_dict, with_values
 from core.config_fields import config_fields
 from core.errors import UserError
-from core.training.fit import Job
+from core.training.job import Job
 from core.training.run_facts import read_facts
 from core.training.run_folder import RunFolder, explained
 

@@ -6,17 +6,15 @@ import copy
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from core import checkpoints
 from core.errors import UserError
-
-if TYPE_CHECKING:
-    from core.training.fit import Job
-    from core.training.run_folder import RunFolder
+from core.training.job import Job
+from core.training.run_folder import RunFolder
 
 
 def save_weights(job: Job, folder: RunFolder, name: str, row: Mapping[str, Any]) -> str:

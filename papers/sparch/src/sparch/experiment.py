@@ -15,7 +15,8 @@ from core.config import to_yaml
 from core.errors import UserError
 from core.files import write_text_atomically
 from core.paper import Task, carry_out, final_tests, opened, prepare
-from core.training.fit import STATE, Job
+from core.training.fit import STATE
+from core.training.job import Job
 from core.training.run_folder import RESUME, RunFolder, explained
 from core.training.stored import refuse_changes, result_keys, stored_settings, stored_threads
 from sparch.config import Config

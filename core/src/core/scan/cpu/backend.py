@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from core.once import once
 from core.scan import fused
-
-if TYPE_CHECKING:
-    from core.scan.dispatch import Case
+from core.scan.case import Case
 
 
 @once

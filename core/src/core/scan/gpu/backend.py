@@ -7,17 +7,15 @@ NVIDIA's processors; how fast they are is not known.
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from core.scan import fused
+from core.scan.case import Case
 from core.scan.gpu.function import Scan
 from core.scan.graph import StepGraph
-
-if TYPE_CHECKING:
-    from core.scan.dispatch import Case
 
 #: Neurons of a recurrent layer that one program still holds: beyond, registers and shared memory
 #: are too small for a tile.

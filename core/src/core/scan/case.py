@@ -1,0 +1,46 @@
+"""What a scan is asked to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from core.neurons.base import Neuron
+from core.scan.graph import StepGraph
+from core.scan.kinds import graph_of
+
+
+@dataclass(frozen=True)
+class Case:
+    """What :func:`core.scan.scan` is asked to run, apart from the state it starts from.
+
+    Attributes:
+        neuron: ``N`` neurons of one kind.
+        current_TBN: Input current.
+        recurrent_weight: ``[N, N]`` or None.
+        spike_mask_TBN: 0 where a spike is deleted, or None.
+        pathways: Field of the state -> ``[N, N]``, beside the spike's ``recurrent_weight``.
+    """
+
+    neuron: Neuron
+    current_TBN: Tensor
+    recurrent_weight: Tensor | None = None
+    spike_mask_TBN: Tensor | None = None
+    pathways: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def coefficients(self) -> Any:
+        """The neuron's, made once: they may be drawn at random."""
+        return self.neuron.coefficients()
+
+    @cached_property
+    def graph(self) -> StepGraph:
+        """The neuron's step, for a fused backend; raises :class:`core.scan.graph.Unfusable`."""
+        masked = self.spike_mask_TBN is not None
+        return graph_of(
+            self.neuron, self.current_TBN.dtype, masked=masked, coefficients=self.coefficients
+        )

@@ -1,0 +1,60 @@
+"""What a training needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from core.training.loop import Objective, TrainStep
+from core.training.selection import Selects
+
+
+class EpochBatches(Protocol):
+    """Batches whose order in an epoch is a pure function of that epoch."""
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
+        """Batches of this epoch."""
+        ...
+
+
+@dataclass
+class Job:
+    """What :func:`core.training.fit.fit` needs.
+
+    Attributes:
+        model: On its device already.
+        objective: Loss and counts of a batch, used for evaluation.
+        train_step: One training step.
+        optimizer: Of the model's parameters.
+        scheduler: Stepped after each epoch; one that waits for a plateau sees the validation
+            accuracy.
+        train: Training batches.
+        validation: Selects the best epoch.
+        test: Evaluated each epoch for the curve; never used to select, unless it is the very
+            object that ``validation`` is, which is then evaluated once.
+        epochs: Training epochs; there are ``epochs + 1`` evaluations.
+        best_on_ties: Which of two equally good epochs is kept.
+        manifest: Goes into every checkpoint, with epoch and metrics.
+        device: Where the model is.
+        selects: What the best epoch is chosen by.
+    """
+
+    model: nn.Module
+    objective: Objective
+    train_step: TrainStep
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    train: EpochBatches
+    validation: EpochBatches
+    test: EpochBatches
+    epochs: int
+    best_on_ties: Literal["first", "last"]
+    manifest: dict[str, Any]
+    device: torch.device
+    selects: Selects = "val_loss"
