@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from core import cli
+from core import checkpoints, cli
 from core.errors import RunFailed, UserError
 from core.sweep.command import run_all
 from core.sweep.execute import Run, Script, execute, prepare
@@ -159,6 +160,12 @@ def test_nothing_is_started_where_a_flag_is_wrong_or_a_folder_holds_another_run(
 def test_finished_runs_are_recorded(paper: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep("--seeds", "0", "--record")  # no weights: the refusal is told, and stops nothing
     assert "finished (not recorded: " in capsys.readouterr().out
+    best = paper / "runs" / "sweep" / "train-seed0" / "best.safetensors"
+    checkpoints.save(best, torch.nn.Linear(1, 1), {"epoch": 3})
+    sweep("--seeds", "0", "--record")
+    assert "started from no file in configs/" in capsys.readouterr().out
+    sweep("--seeds", "0", "--record", "--trial")
+    assert "finished and recorded" in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
         "--keep-weights", action="store_true", help="copy the best weights to checkpoints/"
     )
 
+    trial_help = "record even what is on embedded data or not as a file in configs/ says"
+    record.add_argument("--trial", action="store_true", help=trial_help)
+
     supersede = command("supersede", _supersede)
     supersede.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
     supersede.add_argument(
@@ -91,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=user_path, metavar="FOLDER", help="where runs go (papers/PAPER/runs/sweep)"
     )
     sweep.add_argument("--record", action="store_true", help="record each run that finishes")
+    sweep.add_argument("--trial", action="store_true", help=f"with --record: {trial_help}")
     sweep.add_argument(
         "--keep-weights", action="store_true", help="with --record: keep their best weights, too"
     )
@@ -144,7 +148,9 @@ def _record(arguments: argparse.Namespace) -> None:
     from core.training.run_facts import read_facts
 
     paper = find_paper(read_facts(arguments.run_folder)["paper"])
-    record = record_run(arguments.run_folder, paper, replace=arguments.replace)
+    record = record_run(
+        arguments.run_folder, paper, replace=arguments.replace, trial=arguments.trial
+    )
     print(f"recorded {record.id} ({record.status}) in {paper / 'results'}")
     if arguments.keep_weights:
         print(f"kept {keep_weights(arguments.run_folder, paper, record)}")

@@ -46,7 +46,7 @@ class Settings:
     device: str = field(default="auto", metadata=_PLACE)
     """auto, cpu, cuda or cuda:N."""
     threads: int = number(0, least=0, most=1024, metadata=_PLACE)
-    """Processor threads, 0 for PyTorch's choice; bits depend on them, so a run keeps its number."""
+    """Processor threads, 0 to choose by work and load; bits depend on them, so a run keeps them."""
     backend: str = field(default="auto", metadata=_PLACE)
     """How neurons run over time, see `core doctor`."""
 
@@ -153,10 +153,11 @@ def evaluation_parser(origins: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--record", action="store_true", help="add the result to results/runs.jsonl"
     )
+    parser.add_argument("--trial", action="store_true", help="with --record: even on embedded data")
     parser.add_argument("--data_folder", type=user_path, help="folder with the original data files")
     parser.add_argument("--batch_size", type=int, help="samples at once")
     parser.add_argument("--float64", action="store_true", help="compute in double precision")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--threads", type=int, help="0 for PyTorch's choice")
+    parser.add_argument("--threads", type=int, help="0 to choose by work and load")
     parser.add_argument("--backend", help="how neurons run over time, see `core doctor`")
     return parser

@@ -48,7 +48,7 @@ def spoken(paper: Path) -> Path:
 def recorded(paper: Path, run: Path, accuracies: list[float], **facts: Any) -> Record:
     settings = {"protocol": "published", **facts.pop("config", {})}
     facts = {"data": HERE, "selects": "val_accuracy", "config": settings, **facts}
-    return record_run(make_run(run, accuracies, **facts), paper)
+    return record_run(make_run(run, accuracies, **facts), paper, trial=True)
 
 
 def rows(paper: Path) -> list[Row]:
@@ -208,7 +208,7 @@ def test_summary_groups_seeds_and_parts_protocols(spoken: Path, tmp_path: Path) 
     for row in metrics:
         row |= {"val_accuracy": 90.0, "rate": 0.05}
     (held_out / "metrics.jsonl").write_text("\n".join(map(json.dumps, metrics)))
-    record_run(held_out, spoken)
+    record_run(held_out, spoken, trial=True)
     head, _, published, other = summary(spoken)
     assert head[:3] == ["run of", "data", "protocol"]
     assert dict(zip(head, published, strict=True)) == {

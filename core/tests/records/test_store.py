@@ -149,7 +149,7 @@ def test_old_lines_without_a_digest_of_tensors_are_compared_by_file(
 def test_a_run_without_a_config_file_is_named_by_task_and_model(
     paper: Path, tmp_path: Path
 ) -> None:
-    record = record_run(make_run(tmp_path / "run", [20.0], config_file=None), paper)
+    record = record_run(make_run(tmp_path / "run", [20.0], config_file=None), paper, trial=True)
     assert record.id == "ecg_brf-seed0-01234567"
     assert record.changes == []
 
@@ -268,7 +268,7 @@ def test_two_processes_lose_nothing(paper: Path) -> None:
 def test_evaluations(paper: Path) -> None:
     record_evaluation(paper, evaluation())
     record_evaluation(paper, evaluation(accuracy=85.2, loss=math.nan))
-    record_evaluation(paper, evaluation(data={"name": "synthetic_ecg", "digest": "e"}))
+    record_evaluation(paper, evaluation(data={"name": "synthetic_ecg", "digest": "e"}), trial=True)
     first, second = load_records(paper)
     assert first.id == "orig_ecg_rf-qtdb-abababab"
     assert (first.kind, first.fields["accuracy"], first.fields["loss"]) == ("evaluate", 85.2, None)
@@ -305,7 +305,7 @@ def test_broken_results_are_named(paper: Path, tmp_path: Path) -> None:
 def test_changes_against_the_configuration(
     paper: Path, tmp_path: Path, config: dict[str, Any], changes: list[str]
 ) -> None:
-    record = record_run(make_run(tmp_path / "run", [20.0], config=config), paper)
+    record = record_run(make_run(tmp_path / "run", [20.0], config=config), paper, trial=True)
     assert record.changes == changes
 
 
@@ -351,7 +351,7 @@ def test_what_a_file_or_a_record_leaves_out_is_the_default(
     lines = [line for line in file.read_text().splitlines() if line.split(":")[0] != removed]
     file.write_text("\n".join([*lines, added]))
     run = make_run(tmp_path / "run", [20.0], config=used, paper=named.name)
-    assert record_run(run, named).changes == changes
+    assert record_run(run, named, trial=True).changes == changes
     monkeypatch.delitem(sys.modules, f"{named.name}.config")
     monkeypatch.delitem(sys.modules, named.name)
 

@@ -75,7 +75,7 @@ def test_figures_are_drawn_from_records(tmp_path: Path, monkeypatch: pytest.Monk
     recipe.write_text(to_yaml(config))
     (paper / "claims.yaml").write_text((PAPER / "claims.yaml").read_text(encoding="utf-8"))
     run(dataclasses.replace(BRF, folder=paper), config, recipe)
-    record = record_run(tmp_path / "run", paper)
+    record = record_run(tmp_path / "run", paper, trial=True)
     keep_weights(tmp_path / "run", paper, record)
     assert record.fields["config_file"] == "configs/ecg_brf.yaml"
     monkeypatch.setattr(figures, "PAPER", paper)

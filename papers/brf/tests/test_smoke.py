@@ -73,6 +73,18 @@ def test_one_epoch(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert re.search(r"best epoch [01] by validation loss: test accuracy [\d.]+ %", shown.out)
 
 
+def test_threads_are_chosen_told_and_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert call("train_smnist", *TINY_SMNIST, "--epochs", 0, "--threads", 0, "--out", out) == 0
+    assert ", 1 threads (small work, " in capsys.readouterr().out
+    assert facts(out)["threads"] == 1
+    assert checkpoints.load(out / "last.safetensors").manifest["threads"] == 1
+    assert call("train_smnist", "--resume", out) == 0
+    assert ", 1 threads, backend" in capsys.readouterr().out
+
+
 def test_no_epoch_is_an_evaluation(tmp_path: Path) -> None:
     assert call("train_smnist", *TINY_SMNIST, "--epochs", 0, "--out", tmp_path / "run") == 0
     assert [row["epoch"] for row in rows(tmp_path / "run")] == [0]

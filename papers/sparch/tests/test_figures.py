@@ -56,7 +56,7 @@ def record(paper: Path, recipe: str, **settings: Any) -> None:
     base.write_text(to_yaml(replace(config, data_folder=None)))
     out = paper.parent / f"{recipe}-{config.protocol}-{config.seed}"
     run(replace(config, out=out), base)
-    keep_weights(out, paper, record_run(out, paper))
+    keep_weights(out, paper, record_run(out, paper, trial=True))
 
 
 def drawn(told: list[str]) -> list[str]:

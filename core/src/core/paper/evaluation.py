@@ -24,6 +24,7 @@ from core.settings import SettingsT
 from core.training.devices import choose_device
 from core.training.environment import describe
 from core.training.run_folder import now
+from core.training.threads import settle_threads
 
 FLAGS = ("batch_size", "device", "threads", "backend")
 """Settings that ``evaluate.py`` of every paper may change, ``data_folder`` apart."""
@@ -46,6 +47,8 @@ def evaluate_checkpoint(paper: Paper[SettingsT], options: argparse.Namespace) ->
     model = checkpoints.build_with(
         lambda: paper.build(config, task), loaded.weights, str(options.checkpoint)
     ).to(device)
+    if not config.threads:
+        settle_threads(model, task.test, device)
     if options.float64:
         model = model.double()
     evaluations = evaluate_repeatedly(
@@ -140,6 +143,10 @@ def _record(
             **result,
             **facts,
             # without the folder: it tells of one machine only
-            "command": shlex.join(["python", "evaluate.py", options.checkpoint.name, "--record"]),
+            "command": shlex.join(
+                ["python", "evaluate.py", options.checkpoint.name, "--record"]
+                + ["--trial"] * options.trial
+            ),
         },
+        trial=options.trial,
     )

@@ -30,6 +30,7 @@ from core.training.stored import (
     stored_settings,
     stored_threads,
 )
+from core.training.threads import settle_threads
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,13 @@ class Prepared(Generic[SettingsT]):
         config: All settings.
         task: Its data.
         job: Everything that training needs.
+        threads: Why it takes as many as it does; empty where the settings say.
     """
 
     config: SettingsT
     task: Any
     job: Job
+    threads: str = ""
 
 
 def run(paper: Paper[SettingsT], config: SettingsT, base: Path | None) -> list[dict[str, Any]]:
@@ -86,10 +89,16 @@ def prepare(
     Raises:
         UserError: Data or device do not fit.
     """
-    device = choose_device(config.device, config.threads if threads is None else threads)
+    threads = config.threads if threads is None else threads
+    device = choose_device(config.device, threads)
     task: Task = paper.load_task(config, None)
     seed_everything(config.seed)
-    return Prepared(config, task, make_job(paper, config, task, device))
+    job = make_job(paper, config, task, device)
+    why = ""
+    if not threads:
+        why = settle_threads(job.model, task.train, device)
+        job.manifest["threads"] = torch.get_num_threads()
+    return Prepared(config, task, job, why)
 
 
 def make_job(paper: Paper[SettingsT], config: SettingsT, task: Task, device: torch.device) -> Job:
@@ -162,7 +171,15 @@ def carry_out(
         KeyboardInterrupt: The run was stopped.
     """
     job = prepared.job
-    print(headline(job, folder, samples=prepared.task.samples, resumed=resumed))
+    print(
+        headline(
+            job,
+            folder,
+            samples=prepared.task.samples,
+            resumed=resumed,
+            why_threads=prepared.threads,
+        )
+    )
     history = fit(job, folder, resume=resumed)
     print(report(job, folder, history))
     if paper.tests(prepared.config).times:

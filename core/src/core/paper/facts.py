@@ -97,7 +97,9 @@ def first_facts(job: Job, *, seed: int, base: Path | None, paper_folder: Path) -
     }
 
 
-def headline(job: Job, folder: RunFolder, *, samples: str, resumed: bool) -> str:
+def headline(
+    job: Job, folder: RunFolder, *, samples: str, resumed: bool, why_threads: str = ""
+) -> str:
     """What runs, on what, with what, and where to: the two lines on top of a run.
 
     Args:
@@ -105,13 +107,15 @@ def headline(job: Job, folder: RunFolder, *, samples: str, resumed: bool) -> str
         folder: Of the run.
         samples: Such as ``100 training / 20 test samples``.
         resumed: The run goes on after it was stopped.
+        why_threads: Why it takes as many threads as it does, where nobody said how many.
     """
     facts = {**folder.facts, **job.manifest}
+    why = f" ({why_threads})" if why_threads else ""
     after = f", resumed after epoch {facts['epochs_done']}" if resumed else ""
     return (
         f"{facts['model']} on {facts['data']['name']} ({facts['task']}): "
         f"{facts['parameters']} parameters, {samples}, seed {facts['seed']}\n"
-        f"device {facts['device']} ({facts['device_name']}), {facts['threads']} threads, "
+        f"device {facts['device']} ({facts['device_name']}), {facts['threads']} threads{why}, "
         f"backend {facts['backend']}, writing to {folder.path}{after}"
     )
 

@@ -18,22 +18,11 @@ from typing import Any
 from core.errors import UserError
 from core.files import write_text_atomically
 from core.outside.shape import check, inside
-from core.outside.text import finite, read_text, read_yaml, reason
-from core.records.defaults import default_settings
+from core.outside.text import finite, read_text, reason
+from core.records.changes import changes, refuse_trial, refuse_trial_data
 from core.records.lines import EVALUATION, dump_lines, read_lines
-from core.records.runs import (
-    PLACE_KEYS,
-    build_line,
-    read_metrics,
-)
+from core.records.runs import build_line, read_metrics
 from core.training.run_facts import METRICS
-
-# Settings that say where, how often and how a run is done and told, not what is computed, and which
-# data set it was meant for: the record itself names the one it used.
-_FREE_KEYS = {
-    *("seed", "device", "backend", "threads", "data", "evaluations", "log_tofile", "save_best"),
-    *PLACE_KEYS,
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +67,9 @@ def load_records(paper_folder: Path) -> list[Record]:
     return [_record(line, paper_folder) for line in read_lines(_runs_file(paper_folder))]
 
 
-def record_run(run_folder: Path, paper_folder: Path, *, replace: bool = False) -> Record:
+def record_run(
+    run_folder: Path, paper_folder: Path, *, replace: bool = False, trial: bool = False
+) -> Record:
     """Record what a run wrote: a line of ``runs.jsonl`` and ``curves/<record id>.csv``.
 
     The id is ``<config>-seed<seed>-<hash>``. Recording a run again replaces its line, so a partial
@@ -88,11 +79,14 @@ def record_run(run_folder: Path, paper_folder: Path, *, replace: bool = False) -
         run_folder: folder of the run; nothing in it is changed.
         paper_folder: folder of the paper, ``papers/<paper>``.
         replace: give up the earlier result of the same id even if it was another run or longer.
+        trial: record it even if it is a trial, see :func:`core.records.changes.refuse_trial`.
 
     Raises:
         UserError: the run cannot be recorded, or would silently displace another result.
     """
     line = build_line(run_folder, paper_folder.name)
+    if not trial:
+        refuse_trial(line, paper_folder)
     rows = read_metrics(run_folder, line["status"])
     with _locked(paper_folder):
         lines = read_lines(_runs_file(paper_folder))
@@ -105,7 +99,9 @@ def record_run(run_folder: Path, paper_folder: Path, *, replace: bool = False) -
     return _record(line, paper_folder)
 
 
-def record_evaluation(paper_folder: Path, evaluation: Mapping[str, Any]) -> Record:
+def record_evaluation(
+    paper_folder: Path, evaluation: Mapping[str, Any], *, trial: bool = False
+) -> Record:
     """Record the evaluation of a checkpoint on a test set; evaluating it again replaces the line.
 
     Args:
@@ -113,12 +109,15 @@ def record_evaluation(paper_folder: Path, evaluation: Mapping[str, Any]) -> Reco
         evaluation: the fields of :data:`~core.records.lines.EVALUATION` and more where useful:
             ``checkpoint`` (name of the weights) and their ``sha256``, ``accuracy`` in percent,
             ``loss``, ``sop`` in spikes per sample, ``data`` with ``name`` and ``digest``.
+        trial: record it even if it was done on embedded data.
 
     Raises:
-        UserError: a field is missing.
+        UserError: a field is missing, or the data are embedded.
     """
     given = {key: finite(value) for key, value in evaluation.items()}
     check(given, EVALUATION, "an evaluation to record", "record one that says all of it")
+    if not trial:
+        refuse_trial_data(evaluation)
     name = f"{evaluation['checkpoint']}-{evaluation['data']['name']}-{evaluation['sha256'][:8]}"
     line = {"id": name, "kind": "evaluate", "status": "finished", **given}
     with _locked(paper_folder):
@@ -194,37 +193,7 @@ def _record(line: Mapping[str, Any], paper_folder: Path) -> Record:
     if line["kind"] != "train":
         return Record(line)
     curve = _read_curve(_curve_file(paper_folder, line["id"]))
-    return Record(line, curve, _changes(line, paper_folder))
-
-
-def _changes(line: Mapping[str, Any], paper_folder: Path) -> list[str]:
-    """Settings in which the run differs from its configuration file as it is today.
-
-    What either leaves out has its default: a setting that came later than the run was that then.
-    """
-    if line["config_file"] is None:
-        return []
-    path = inside(paper_folder, line["config_file"])
-    if not path.is_file():
-        return [f"{line['config_file']} (gone)"]
-    written = check(read_yaml(path) or {}, {str: object}, str(path))
-    defaults = default_settings(paper_folder, line["task"])
-    today, then = {**defaults, **written}, {**defaults, **line["config"]}
-    # what no default is known of and only the file has cannot be compared
-    return sorted(
-        key
-        for key, value in then.items()
-        if key not in _FREE_KEYS and not (key in today and _equal(today[key], value))
-    )
-
-
-def _equal(written: Any, used: Any) -> bool:
-    if written == used:
-        return True
-    try:  # YAML reads 1e-3 as text
-        return float(written) == float(used)
-    except (TypeError, ValueError):
-        return False
+    return Record(line, curve, changes(line, paper_folder))
 
 
 def _runs_file(paper_folder: Path) -> Path:

@@ -40,6 +40,7 @@ def sweep(arguments: argparse.Namespace) -> None:
         jobs=arguments.jobs,
         threads=arguments.threads,
         record=arguments.record,
+        trial=arguments.trial,
         keep_weights=arguments.keep_weights,
         retry=arguments.retry,
     )
@@ -54,6 +55,7 @@ def run_all(
     jobs: int | None = None,
     threads: int | None = None,
     record: bool = False,
+    trial: bool = False,
     keep_weights: bool = False,
     retry: bool = False,
 ) -> list[Run]:
@@ -67,6 +69,7 @@ def run_all(
         jobs: Runs at once; by default one per processor core, and no more than there are runs.
         threads: Of every run; by default the cores divided by ``jobs``.
         record: Record each run that finishes.
+        trial: Record trials, too, see :func:`core.records.changes.refuse_trial`.
         keep_weights: Also keep its weights.
         retry: Try again what failed in an earlier sweep.
 
@@ -91,7 +94,7 @@ def run_all(
 
     def ended(run: Run) -> None:
         if record:
-            run.note = _record(run, paper, keep_weights)
+            run.note = _record(run, paper, trial, keep_weights)
 
     with interruptible() as check, SweepTable() as table:
 
@@ -106,13 +109,13 @@ def run_all(
     return runs
 
 
-def _record(run: Run, paper: Path, keep_weights: bool) -> str:
+def _record(run: Run, paper: Path, trial: bool, keep_weights: bool) -> str:
     """Record a finished run; a refusal is told and stops nothing."""
     from core.records import keep_weights as keep
     from core.records import record_run
 
     try:
-        record = record_run(run.folder, paper)
+        record = record_run(run.folder, paper, trial=trial)
         if keep_weights:
             keep(run.folder, paper, record)
     except UserError as error:

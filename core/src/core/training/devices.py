@@ -19,7 +19,7 @@ def choose_device(name: str, threads: int = 0) -> torch.device:
 
     Args:
         name: ``auto`` (a GPU when there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        threads: Processor threads, 0 for PyTorch's choice.
+        threads: Processor threads, 0 to leave them as they are.
 
     Raises:
         UserError: The device does not exist here.
