@@ -103,7 +103,7 @@ def test_record_displaces_only_on_request(paper: Path, tmp_path: Path) -> None:
     [
         (("table", "toys"), "no paper is called 'toys'. Did you mean 'toy'? Known: toy."),
         (("record", "nowhere"), "nowhere is not a run folder (it has no run.json); check the path"),
-        (("figures", "toy"), "figures.py does not exist"),
+        (("figures", "toys"), "no paper is called 'toys'. Did you mean 'toy'?"),
         (("fetch", "minst"), "no data set is called 'minst'. Did you mean 'mnist'?"),
     ],
 )

@@ -177,20 +177,67 @@ def test_raster_names_the_strongest_classes(tmp_path: Path, saved_axes: list[Axe
     assert belief.get_xlabel() == "time step"
 
 
-def test_violins_show_every_layer_of_every_model(tmp_path: Path, saved_axes: list[Axes]) -> None:
-    spread, silent = np.array([0.0, 0.1, 0.5]), np.zeros(3)
-    plots.violins(
+def test_rates_count_silent_and_saturated_neurons(tmp_path: Path, saved_axes: list[Axes]) -> None:
+    spread, silent = np.array([0.0, 0.1, 0.6, 1.0]), np.zeros(3)
+    plots.cumulative(
         {"LIF": [spread, silent], "GRU-like": [spread]},
         tmp_path / "rates.png",
-        ylabel="spikes per neuron and step",
+        xlabel="spikes per neuron and step",
         names=["layer 1", "layer 2"],
     )
-    (axes,) = saved_axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["LIF", "GRU-like"]
-    assert legend(axes) == ["layer 1", "layer 2"]
-    assert len(axes.collections) == 2, "no density of neurons that all do the same"
-    assert heights(axes, "None") == [0.1, 0.0, 0.1]
-    assert heights(axes, "x") == pytest.approx([0.2, 0.0, 0.2])
+    first, second = saved_axes
+    assert legend(first) == ["LIF: 1 / 2 of 4", "GRU-like: 1 / 2 of 4"]
+    assert legend(second) == ["LIF: 3 / 0 of 3"]
+    curve = np.asarray(first.lines[0].get_xydata())
+    assert curve[-1].tolist() == [1.0, 1.0]
+
+
+def test_convergence_draws_differences_selected_epochs_and_published_values(
+    tmp_path: Path, saved_axes: list[Axes]
+) -> None:
+    curves = {
+        "BRF": [metric_rows([60.0, 90.0]), metric_rows([60.0, 92.0])],
+        "RF": [metric_rows([50.0, 90.0]), metric_rows([50.0, 90.5])],
+    }
+    plots.convergence(
+        curves,
+        tmp_path / "convergence.png",
+        published={"BRF": {0: 60.0, 1: 93.0}, "RF": {0: 50.0, 1: 92.0}},
+        goals={"RF": 91.0},
+        selected={"BRF": [1, 1], "RF": [0, 1]},
+    )
+    above, below = saved_axes
+    assert "selected epoch of a run" in legend(above)
+    assert "published value" in legend(above)
+    assert heights(above, "D") == [91.0]
+    assert below.get_ylabel() == "minus BRF (points)"
+    _, ours, published = [np.asarray(line.get_ydata()).tolist() for line in below.lines]
+    assert ours == [-10.0, -0.75]
+    assert published == [-10.0, -1.0]
+
+
+def test_convergence_of_one_network_has_no_differences(
+    tmp_path: Path, saved_axes: list[Axes]
+) -> None:
+    plots.convergence({"BRF": [metric_rows([60.0, 90.0])]}, tmp_path / "convergence.png")
+    assert len(saved_axes) == 1
+
+
+def test_the_dot_plot_has_a_dot_per_claim(tmp_path: Path, saved_axes: list[Axes]) -> None:
+    near = [plots.Dot("reproduced", 0.0, in_margins=True)] * 20
+    lanes = [
+        plots.Lane("Table 1", [*near, plots.Dot("lower", -9.0), plots.Dot("higher", 2.0)]),
+        plots.Lane("Table 2", [plots.Dot("not run", None)] * 30),
+    ]
+    plots.dot_plot(lanes, tmp_path / "claims.png", colors={"reproduced": "g", "lower": "r"})
+    measured, others = saved_axes
+    markers = [line.get_marker() for line in measured.lines]
+    assert (markers.count("D"), markers.count("<"), markers.count("o")) == (20, 1, 1)
+    assert [line.get_marker() for line in others.lines].count("o") == 30
+    assert [label.get_text() for label in measured.get_yticklabels()] == ["Table 1", "Table 2"]
+    places = {tuple(np.ravel(x.get_xydata())) for x in measured.lines if x.get_marker() == "D"}
+    assert max(abs(aside) for aside, _ in places) <= 0.5
+    assert len(places) == 20
 
 
 def test_before_and_after_share_bins(tmp_path: Path, saved_axes: list[Axes]) -> None:

@@ -1,14 +1,15 @@
-"""Draw the figures of this paper from the records; `core figures brf` calls it."""
+"""Draw the figures that only this paper has; `core figures brf` draws all."""
 
 from core.errors import run_main
 
 
 def main() -> None:
-    """Write ``results/figures/*.png`` and print their names."""
+    """Write ``results/figures/*.png``, print their names, and show them in results/figures.md."""
+    from brf.config import PAPER
     from brf.figures import draw_all
+    from core.records.pictures import figures_main
 
-    for path in draw_all():
-        print(path)
+    figures_main(PAPER, draw_all)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """Count the parameters of every network that claims.yaml names, and record the counts."""
 
+import argparse
+
 from core.errors import run_main
 
 
 def main() -> None:
     """Write one line of ``results/runs.jsonl``, which the tables compare with the claims."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     import torch
 
     from core.records import load_claims, record_counts

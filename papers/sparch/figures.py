@@ -1,20 +1,15 @@
-"""Draw the figures of this paper from the records; `core figures sparch` calls it."""
+"""Draw the figures that only this paper has; `core figures sparch` draws all."""
 
 from core.errors import run_main
 
 
 def main() -> None:
-    """Write ``results/figures/*.png``, print their names, and show them in the README."""
-    from core.records import update_between_markers
+    """Write ``results/figures/*.png``, print their names, and show them in results/figures.md."""
+    from core.records.pictures import figures_main
     from sparch.config import PAPER
     from sparch.figures import draw_all
 
-    images = []
-    for path, caption in draw_all(tell=print):
-        print(path)
-        images.append(f"![{caption}](results/figures/{path.name})\n\n*{caption}.*")
-    block = "\n\n".join(images) or "Nothing has been drawn yet."
-    update_between_markers(PAPER / "README.md", f"figures {PAPER.name}", block)
+    figures_main(PAPER, draw_all)
 
 
 if __name__ == "__main__":

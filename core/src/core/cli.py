@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 
-from core.errors import RunFailed, UserError, run_main
+from core.errors import RunFailed, run_main
 from core.paths import user_path
 
 
@@ -76,7 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     figures = command("figures", _figures)
-    figures.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
+    which = figures.add_mutually_exclusive_group(required=True)
+    which.add_argument("paper", nargs="?", metavar="PAPER", help="a folder of papers/, such as brf")
+    which.add_argument(
+        "--all", action="store_true", help="all papers, and papers/claims.png of all their claims"
+    )
 
     sweep = command("sweep", _sweep)
     sweep.add_argument("paper", metavar="PAPER", help="a folder of papers/, such as brf")
@@ -203,16 +207,24 @@ def _table(arguments: argparse.Namespace) -> None:
 
 
 def _figures(arguments: argparse.Namespace) -> None:
-    """Draw the figures of a paper from its records."""
-    from core.records import find_paper
+    """Draw the figures of a paper from its records, and the page results/figures.md.
 
-    paper = find_paper(arguments.paper)
-    if not (paper / "figures.py").is_file():
-        raise UserError(f"{paper / 'figures.py'} does not exist: this paper draws no figures")
-    # A process of its own: core never imports a paper.
-    code = subprocess.run([sys.executable, "figures.py"], cwd=paper, check=False).returncode
-    if code != 0:
-        raise RunFailed(f"{paper / 'figures.py'} stopped with exit code {code}; see above")
+    What cannot be drawn again on this machine (its data are not here) stays as it is.
+    """
+    from core.records import find_paper, find_papers
+    from core.records.pictures import draw_claims, draw_shared, show_figures
+
+    papers = find_papers() if arguments.all else [find_paper(arguments.paper)]
+    for paper in papers:
+        show_figures(paper, draw_shared(paper))
+        if not (paper / "figures.py").is_file():
+            continue
+        # A process of its own: core never imports a paper.
+        code = subprocess.run([sys.executable, "figures.py"], cwd=paper, check=False).returncode
+        if code != 0:
+            raise RunFailed(f"{paper / 'figures.py'} stopped with exit code {code}; see above")
+    if arguments.all and papers:
+        print(draw_claims(papers, papers[0].parent / "claims.png").path)
 
 
 def _sweep(arguments: argparse.Namespace) -> None:

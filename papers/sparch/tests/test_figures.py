@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 from core.config import to_yaml
 from core.data.events import EventData, load_events
-from core.records import keep_weights, record_run
+from core.records import keep_weights, load_claims, load_records, record_run
+from core.records.pictures import draw_convergence
 from sparch import figures
 from sparch.config import PAPER, Config
 from sparch.experiment import run
@@ -66,9 +67,8 @@ def drawn(told: list[str]) -> list[str]:
 def test_an_empty_paper_says_what_is_missing(paper: Path) -> None:
     told: list[str] = []
     assert drawn(told) == []
-    assert "no run is recorded yet" in told[0]
-    assert "no weights of a spiking network on shd or ssc are kept yet" in told[1]
-    assert len(told) == 2
+    assert "no weights of a spiking network on shd or ssc are kept yet" in told[0]
+    assert len(told) == 1
 
 
 def test_figures_are_drawn_from_records(paper: Path) -> None:
@@ -76,10 +76,9 @@ def test_figures_are_drawn_from_records(paper: Path) -> None:
     told: list[str] = []
     all_drawn = list(figures.draw_all(told.append))
     assert [path.name for path, _ in all_drawn] == [
-        "accuracy_synthetic-shd_held-out.png",
         "rates_synthetic-shd_held-out.png",
-        "raster_shd_adlif_128-seed0.png",
-        "parameters_shd_adlif_128-seed0.png",
+        "raster_synthetic-shd.png",
+        "parameters.png",
     ]
     assert told == []
     for path, caption in all_drawn:
@@ -96,30 +95,35 @@ def test_curves_are_parted_by_protocol_and_named(
         record(paper, "shd_lif_128", data_folder=folder, seed=seed, protocol="published")
     record(paper, "shd_gru_128", data_folder=folder, model_type="GRU", protocol="published")
     record(paper, "shd_adlif_128", data_folder=folder, model_type="adLIF")
-    told: list[str] = []
-    assert drawn(told) == [
-        "accuracy_shd-unverified_published.png",
-        "accuracy_shd-unverified_held-out.png",
-        "parameters_shd_adlif_128-seed0.png",
+    claims = load_claims(paper / "claims.yaml")
+    curves = list(draw_convergence(claims, load_records(paper), paper / "results"))
+    assert [path.name for path, _ in curves] == [
+        "convergence_shd_shd-unverified_published.png",
+        "convergence_shd_shd-unverified_held-out.png",
     ]
-    assert (
-        told
-        == ["shd-unverified is not here, so there are no figures of rates and spikes on it"] * 2
-    )
+    assert "(n = 1 to 2; 1 epochs)" in curves[0].caption
     published = saved_axes[0][0]
     box = published.get_legend()
     assert box is not None
     labels = [text.get_text() for text in box.get_texts()]
-    assert labels == ["LIF 6 (n = 2)", "GRU 6", "published, on SHD itself"]
+    assert labels == [
+        *("LIF 3x128 (n = 2)", "GRU 3x128"),
+        *("selected epoch of a run", "published value, on SHD itself"),
+    ]
     diamonds = [np.asarray(x.get_ydata()) for x in published.lines if x.get_marker() == "D"]
     assert [float(y[0]) for y in diamonds if len(y)] == [87.04, 90.4]
+    told: list[str] = []
+    assert drawn(told) == ["parameters.png"]
+    absent = "shd-unverified is not here, so there are no figures of rates and spikes on it"
+    assert told == [absent] * 2
 
 
 def test_a_changed_recipe_is_no_curve_of_its_own_name(paper: Path, tiny_shd: Path) -> None:
     record(paper, "shd_lif_128", data_folder=str(tiny_shd))
     recipe = paper / "configs" / "shd_lif_128.yaml"
     recipe.write_text(recipe.read_text().replace("lr: 0.01", "lr: 0.02"))
-    assert list(figures.learning_curves(figures.load_records(paper))) == []
+    claims = load_claims(paper / "claims.yaml")
+    assert list(draw_convergence(claims, load_records(paper), paper / "results")) == []
 
 
 # ---- the parts

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from core.plots.style import STYLE, figure
 from core.training.selection import Selects, best_row
@@ -57,14 +58,14 @@ def learning_curve(
             if epochs:
                 left.plot(epochs, values, color=color, alpha=alpha, label=name)
         _mark_best(left, rows, selects)
-        _accuracy_axis(left, "accuracy (%)")
+        accuracy_axis(left, "accuracy (%)")
         left.set_title(title)
         left.legend(loc="lower right")
         for right in panels[1:]:
             right.plot(*spikes, color="C0")
             right.set(xlabel="epoch", ylabel="spikes per test sample")
             right.set_ylim(bottom=0)
-            _epoch_axis(right)
+            epoch_axis(right)
     return path
 
 
@@ -98,29 +99,46 @@ def compare_curves(
         ylabel: what the metric is, with its unit.
         bottom: least accuracy that is shown, in percent.
     """
-    published = published or {}
-    labels = list(dict.fromkeys([*curves, *published]))
     with figure(path, width=6.4, height=4.2) as fig:
         axes = fig.subplots()
-        for index, label in enumerate(labels):
-            color = f"C{index}"
-            if curves.get(label):
-                _band(axes, curves[label], metric, label=label, index=index)
-            if reference := published.get(label):
-                epochs, values = _sorted(reference)
-                name = f"{label}, published"
-                axes.plot(epochs, values, "--", color=color, label=name, zorder=4)
-                _dot(axes, np.array(epochs), np.array(values), color, filled=False)
+        draw_curves(axes, curves, published or {}, metric)
         if metric.endswith("accuracy"):
-            _accuracy_axis(axes, ylabel, bottom)
+            accuracy_axis(axes, ylabel, bottom)
         else:
             axes.set(xlabel="epoch", ylabel=ylabel)
-            _epoch_axis(axes)
+            epoch_axis(axes)
+        labels = list(curves)
         colored = {labels.index(label): value for label, value in (goals or {}).items()}
-        _mark_goals(axes, colored, goals_label)
+        mark_goals(axes, colored, goals_label)
         axes.set_title(title)
         axes.legend(loc="best")
     return path
+
+
+def draw_curves(
+    axes: Axes,
+    curves: Mapping[str, Sequence[Sequence[Row]]],
+    published: Mapping[str, Mapping[int, float]],
+    metric: str = "test_accuracy",
+) -> None:
+    """Mean and band of every label, and its published curve dashed, in one colour per label."""
+    for index, label in enumerate(dict.fromkeys([*curves, *published])):
+        color = f"C{index}"
+        if curves.get(label):
+            _band(axes, curves[label], metric, label=label, index=index)
+        if reference := published.get(label):
+            epochs, values = _sorted(reference)
+            axes.plot(epochs, values, "--", color=color, label=f"{label}, published", zorder=4)
+            _dot(axes, np.array(epochs), np.array(values), color, filled=False)
+
+
+def by_epoch(
+    runs: Sequence[Sequence[Row]], metric: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Epochs ``[E]`` that all runs have, and the values of the runs there ``[runs, E]``."""
+    by_run = [dict(zip(*_series(rows, metric), strict=True)) for rows in runs]
+    common = sorted(set.intersection(*(set(run) for run in by_run)))
+    return np.array(common), np.array([[run[e] for e in common] for run in by_run])
 
 
 def _series(rows: Iterable[Row], key: str) -> tuple[list[float], list[float]]:
@@ -154,12 +172,9 @@ def _mark_best(axes: Axes, rows: Sequence[Row], selects: Selects) -> None:
 def _band(
     axes: Axes, runs: Sequence[Sequence[Row]], metric: str, *, label: str, index: int
 ) -> None:
-    by_run = [dict(zip(*_series(rows, metric), strict=True)) for rows in runs]
-    common = sorted(set.intersection(*(set(run) for run in by_run)))
-    if not common:
+    epochs, values = by_epoch(runs, metric)
+    if not epochs.size:
         return
-    epochs = np.array(common)
-    values = np.array([[run[e] for e in common] for run in by_run])
     mean = values.mean(axis=0)
     count = "" if len(runs) == 1 else f" (n = {len(runs)})"
     color = f"C{index}"
@@ -178,7 +193,7 @@ def _dot(axes: Axes, epochs: np.ndarray, mean: np.ndarray, color: str, *, filled
     axes.plot(epochs[first], mean[first], "o", color=color, markerfacecolor=face, zorder=5)
 
 
-def _mark_goals(axes: Axes, goals: Mapping[int, float], label: str) -> None:
+def mark_goals(axes: Axes, goals: Mapping[int, float], label: str) -> None:
     """Diamonds on the right edge, in the colour of their curve, so far as they are in view."""
     right, (bottom, top) = axes.get_xlim()[1], axes.get_ylim()
     shown = {index: value for index, value in goals.items() if bottom <= value <= top}
@@ -190,11 +205,13 @@ def _mark_goals(axes: Axes, goals: Mapping[int, float], label: str) -> None:
         axes.set_xlim(right=right)
 
 
-def _accuracy_axis(axes: Axes, ylabel: str, bottom: float = 0.0) -> None:
+def accuracy_axis(axes: Axes, ylabel: str, bottom: float = 0.0) -> None:
+    """Epochs against percent, from ``bottom`` to a little above 100."""
     axes.set(xlabel="epoch", ylabel=ylabel, ylim=(bottom, 102 - 0.02 * bottom))
-    _epoch_axis(axes)
+    epoch_axis(axes)
 
 
-def _epoch_axis(axes: Axes) -> None:
+def epoch_axis(axes: Axes) -> None:
+    """Epochs are counted in whole numbers, from 0."""
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from core.plots.style import figure
@@ -15,38 +14,41 @@ from core.plots.style import figure
 BEFORE, AFTER = "#8a8a8a", "C0"
 
 
-def violins(
+SATURATED = 0.5
+"""Spikes per step above which a neuron says no more than that it is on."""
+
+
+def cumulative(
     groups: Mapping[str, Sequence[np.ndarray]],
     path: Path,
     *,
     title: str = "",
-    ylabel: str,
+    xlabel: str,
     names: Sequence[str],
 ) -> Path:
-    """One violin per layer and model: how a value is spread over neurons.
+    """Share of neurons up to each firing rate: a panel per layer, a curve per model.
 
-    The bar in a violin is the median, the cross the mean.
+    The legends count the neurons that never fire and those that fire in more than every second
+    step (:data:`SATURATED`).
 
     Args:
-        groups: model -> per layer, the value of every neuron ``[N]``.
+        groups: model -> per layer, the rate of every neuron ``[N]`` in spikes per step.
         path: PNG to write.
-        title: Stands over the axes.
-        ylabel: what the value is, with its unit.
-        names: of the layers, for the legend; a model may have fewer.
+        title: Stands over the figure.
+        xlabel: what the value is, with its unit.
+        names: of the layers; a model may have fewer.
     """
-    with figure(path, width=max(4.0, 1.4 + 1.1 * len(groups)), height=3.8) as fig:
-        axes = fig.subplots()
-        layers = max(len(values) for values in groups.values())
-        for place, values in enumerate(groups.values()):
-            for layer, value_N in enumerate(values):
-                at = place + 0.8 * ((layer + 0.5) / layers - 0.5)
-                _violin(axes, value_N, at, 0.72 / layers, f"C{layer}")
-        axes.set_xticks(range(len(groups)), list(groups))
-        axes.set(ylabel=ylabel, title=title, xlim=(-0.6, len(groups) - 0.4))
-        axes.set_ylim(bottom=0)
-        axes.grid(visible=False, axis="x")
-        patches = [Patch(color=f"C{i}", alpha=0.5, label=names[i]) for i in range(layers)]
-        axes.legend(handles=patches, loc="best")
+    with figure(path, width=1.0 + 4.0 * len(names), height=3.9) as fig:
+        panels = fig.subplots(1, len(names), squeeze=False, sharex=True, sharey=True)[0]
+        for layer, axes in enumerate(panels):
+            for index, (model, values) in enumerate(groups.items()):
+                if layer < len(values):
+                    _steps(axes, values[layer], model, f"C{index}")
+            axes.set(title=names[layer], xlabel=xlabel, xlim=(0, 1), ylim=(0, 1.02))
+            axes.axvline(SATURATED, color="#999999", linewidth=0.8, linestyle=":")
+            axes.legend(loc="lower right", fontsize=8, title="silent / saturated of all")
+        panels[0].set_ylabel("share of neurons")
+        fig.suptitle(title, x=0.01, horizontalalignment="left", fontsize=11)
     return path
 
 
@@ -80,13 +82,10 @@ def before_and_after(
     return path
 
 
-def _violin(axes: Axes, value_N: np.ndarray, at: float, width: float, color: str) -> None:
-    if np.ptp(value_N) > 0:  # a density needs a spread
-        parts = axes.violinplot([value_N], [at], widths=width, showextrema=False)
-        for body in parts["bodies"]:  # type: ignore[attr-defined]
-            body.set(facecolor=color, alpha=0.5, linewidth=0)
-    axes.plot([at - width / 3, at + width / 3], [np.median(value_N)] * 2, color=color)
-    axes.plot(at, value_N.mean(), "x", color=color, markersize=5)
+def _steps(axes: Axes, rate_N: np.ndarray, model: str, color: str) -> None:
+    silent, saturated = int((rate_N == 0).sum()), int((rate_N > SATURATED).sum())
+    label = f"{model}: {silent} / {saturated} of {len(rate_N)}"
+    axes.ecdf(rate_N, color=color, label=label)
 
 
 def _overlay(axes: Axes, values: tuple[np.ndarray, np.ndarray], edges: list[float]) -> None:

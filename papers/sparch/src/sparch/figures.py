@@ -1,11 +1,10 @@
-"""Figures of the recorded runs: how they learn, how neurons fire, what training does to them."""
+"""Figures of the kept networks: how neurons fire, and what training does to them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,11 +18,12 @@ from core.data.speech import find_speech, load_event_split
 from core.layers import SoftmaxSumReadout, SpikingLayer
 from core.layers.normalization import normalize
 from core.neurons.adaptive import Bounded
-from core.outside.shape import NAME, check, inside
+from core.outside.shape import inside
 from core.paper import read_own
-from core.plots import Row, before_and_after, compare_curves, raster, violins
+from core.plots import before_and_after, cumulative, raster
 from core.projection import project
-from core.records import Record, load_claims, load_manifest, load_records
+from core.records import load_manifest
+from core.records.pictures import Drawn
 from core.scan import scan
 from core.training.seeding import seed_everything
 from sparch.config import PAPER, Config
@@ -34,15 +34,6 @@ from sparch.task import MAX_TIME, STEPS
 
 FOLDER = PAPER / "results" / "figures"
 _BATCH = 128
-_DRAWN = {"protocol": NAME, "nb_hiddens": int}
-"""What names a curve, of the settings in a record."""
-
-
-class Drawn(NamedTuple):
-    """A figure and what to say below it."""
-
-    path: Path
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -81,10 +72,6 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
         UserError: Records, weights or data are damaged.
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
-    runs = [record for record in load_records(PAPER) if record.kind == "train"]
-    if not runs:
-        tell("no run is recorded yet (core record RUN), so there are no learning curves")
-    yield from learning_curves(runs)
     kept = _kept_networks()
     if not kept:
         tell(
@@ -102,58 +89,6 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
         yield parameters(_best(adaptive))
 
 
-# ---- learning curves
-
-
-def learning_curves(runs: Sequence[Record]) -> Iterator[Drawn]:
-    """Test accuracy per epoch: one figure per data set and protocol, one colour per network.
-
-    Published final values of the same recipes stand at the right edge.
-    """
-    published = {
-        claim.config: (claim.value, claim.task)
-        for claim in load_claims(PAPER / "claims.yaml")
-        if claim.config and claim.metric == "test_accuracy"
-    }
-    figures: dict[tuple[str, str], dict[str, list[Record]]] = {}
-    for run in runs:
-        if not set(run.changes) - {"protocol"}:
-            config = check(run.fields["config"], _DRAWN, run.id)
-            place = (str(run.fields["data"]["name"]), str(config["protocol"]))
-            model = check(run.fields["model"], {*SPIKING, *NON_SPIKING}, run.id)
-            label = _label(model, config["nb_hiddens"])
-            figures.setdefault(place, {}).setdefault(label, []).append(run)
-    for (data, protocol), networks in figures.items():
-        goals, where = {}, ""
-        for label, records in networks.items():
-            if records[0].fields["config_file"] in published:
-                goals[label], task = published[records[0].fields["config_file"]]
-                where = "" if task.data == data else f", on {task.title} itself"
-        curves: dict[str, Sequence[Sequence[Row]]] = {
-            label: [record.curve for record in networks[label]]
-            for label in sorted(networks, key=_place)
-        }
-        path = compare_curves(
-            curves,
-            FOLDER / f"accuracy_{data}_{protocol}.png",
-            title=f"{data}, protocol {protocol}",
-            goals=goals,
-            goals_label=f"published{where}",
-            bottom=_bottom(curves),
-        )
-        yield Drawn(
-            path,
-            f"Test accuracy per epoch on {data}, protocol {protocol}: mean and standard deviation "
-            "over seeds; a dot where 95 % of the last value is reached",
-        )
-
-
-def _bottom(curves: Mapping[str, Sequence[Sequence[Row]]]) -> float:
-    """Where the axis starts: a good way below the worst end."""
-    ends = [float(str(rows[-1]["test_accuracy"])) for runs in curves.values() for rows in runs]
-    return max(0.0, 10.0 * (min(ends) // 10 - 3))
-
-
 # ---- networks
 
 
@@ -162,17 +97,18 @@ def firing_rates(networks: Sequence[Kept], test: EventData, data: str, protocol:
     binned = _binned(test)
     rates = {network.label: _rates(network.network(), binned) for network in networks}
     layers = max(len(by_layer) for by_layer in rates.values())
-    path = violins(
+    path = cumulative(
         rates,
         FOLDER / f"rates_{data}_{protocol}.png",
         title=f"{data}, protocol {protocol}",
-        ylabel="spikes per neuron and step",
+        xlabel="spikes per neuron and step",
         names=[f"layer {layer + 1}" for layer in range(layers)],
     )
     return Drawn(
         path,
-        f"Firing rate of every neuron over the {binned.samples} test recordings of {data} "
-        "(bar: median, cross: mean)",
+        f"Firing rates: share of neurons up to each rate, over the {binned.samples} test "
+        f"recordings of {data}. The legends count neurons that never fire and those that fire in "
+        "more than every second step",
     )
 
 
@@ -204,7 +140,7 @@ def one_utterance(network: Kept, test: EventData, data: str) -> Drawn:
     spoken, heard = test.words[test.labels[0]], test.words[int(sums_TC[-1].argmax())]
     path = raster(
         layers,
-        FOLDER / f"raster_{network.stem}.png",
+        FOLDER / f"raster_{data}.png",
         title=f'{network.label}: "{spoken}" of {data}, recognised as "{heard}"',
         step_ms=1000 * MAX_TIME / (STEPS - 1),
         posterior_TC=sums_TC.softmax(-1).numpy(),
@@ -234,7 +170,7 @@ def parameters(network: Kept) -> Drawn:
         name = f"layer {number}" if isinstance(new, SpikingLayer) else "readout"
         layers[name] = _acting(_neuron(old), _neuron(new))
     path = before_and_after(
-        layers, FOLDER / f"parameters_{network.stem}.png", title=f"{network.label}, {network.stem}"
+        layers, FOLDER / "parameters.png", title=f"{network.label}, {network.stem}"
     )
     return Drawn(
         path,
