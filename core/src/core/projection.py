@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from core.buffers import empty
 from core.opaque import uncompiled, watched
 from core.scan.cpu.backend import missing
+from core.tap import onlooker
 
 #: Share of values other than zero up to which adding rows is faster than a dense product.
 SPARSE = 0.12
@@ -35,6 +36,8 @@ def project(x_TBI: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     Returns:
         ``[T, B, N]``.
     """
+    if (looking := onlooker()) is not None:
+        looking.projected(x_TBI, weight)
     if x_TBI.device.type != "cpu" or watched(x_TBI, weight, bias) is not None:
         return nn.functional.linear(x_TBI, weight, bias)
     result: Tensor = _Linear.apply(x_TBI, weight, bias)

@@ -360,3 +360,12 @@ def test_a_configuration_that_is_gone_counts_as_changed(paper: Path, tmp_path: P
     record_run(make_run(tmp_path / "run", [20.0]), paper)
     (paper / "configs" / "ecg_brf.yaml").unlink()
     assert load_records(paper)[0].changes == ["configs/ecg_brf.yaml (gone)"]
+
+
+def test_counts_of_a_run_are_recorded(paper: Path, tmp_path: Path) -> None:
+    counts = {"samples": 3, "layers": {"0": {"membrane_updates": 9}}}
+    run = make_run(tmp_path / "run", [10.0, 20.0], counts=counts)
+    assert record_run(run, paper).fields["counts"] == counts
+    assert load_records(paper)[0].fields["counts"] == counts
+    old = make_run(tmp_path / "old", [10.0, 20.0], seed=1)
+    assert "counts" not in record_run(old, paper).fields

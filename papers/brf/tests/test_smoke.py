@@ -53,6 +53,11 @@ def test_one_epoch(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (run["task"], run["model"]) == (task, re.findall("brf|hrf|rf|alif", name)[0])
     assert run["data"]["name"] == ("synthetic_ecg" if ecg else "digits")
     assert (run["status"], run["epochs_done"], run["seed"]) == ("finished", 1, 0)
+    counts = run["counts"]
+    assert counts["parameter_count"] == run["parameters"]
+    assert list(counts["layers"])[:2] == ["hidden", "out"]
+    assert set(counts["layers"]["hidden"]) >= {"input", "recurrence"}
+    assert "tests" not in run
     assert run["command"].startswith(f"python train_{'ecg' if ecg else 'smnist'}.py --data ")
     config = load_yaml(EcgConfig if ecg else SmnistConfig, out / "config.yaml")
     assert (config.hidden, config.epochs, config.out) == (6, 1, out)
@@ -70,6 +75,7 @@ def test_one_epoch(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert f"{run['model']} on {run['data']['name']} ({task}): {run['parameters']} " in shown.out
     assert f"device cpu ({run['device_name']}), 1 threads, backend cpu" in shown.out
     assert "epoch 1/1 | train loss" in shown.out
+    assert "counts per sample: " in shown.out
     assert re.search(r"best epoch [01] by validation loss: test accuracy [\d.]+ %", shown.out)
 
 

@@ -14,8 +14,9 @@ import torch
 
 from core import checkpoints
 from core.config import load_yaml, to_dict
+from core.counting import Counts
 from core.metrics import Metrics
-from core.paper import Evaluations, evaluation
+from core.paper import Evaluations, count_parameters, evaluation
 from core.testing import facts, rows, without_notices
 from core.training.loop import backpropagation_step, evaluate, train_one_epoch
 from sparch.config import PAPER, Config
@@ -54,6 +55,11 @@ def test_one_epoch(kind: str, tiny_shd: Path, tmp_path: Path, capsys: Capture) -
     assert run["backend"] == ("cpu" if spiking else "torch")
     assert len(run["tests"]["accuracies"]) == (2 if spiking else 1)
     assert run["config_file"] is None
+    counts = run["counts"]
+    assert (counts["samples"], counts["parameter_count"]) == (24, run["parameters"])
+    assert (counts["membrane_updates"] > 0) == spiking
+    assert len(counts["layers"]) == 3
+    assert "uncounted" not in counts
 
     last = checkpoints.load(out / "last.safetensors")
     assert last.manifest["config_hash"] == run["config_hash"]
@@ -70,6 +76,7 @@ def test_one_epoch(kind: str, tiny_shd: Path, tmp_path: Path, capsys: Capture) -
     by = "validation accuracy" + (", on the test set itself" if published else "")
     assert re.search(rf"best epoch [01] by {by}: test accuracy [\d.]+ %", shown.out)
     assert ("per neuron and step" in shown.out) == spiking
+    assert "counts per sample: " in shown.out
     assert re.search(
         rf"test of the best weights, epoch [01], {'2 times' if spiking else 'once'}", shown.out
     )
@@ -222,6 +229,7 @@ def test_authors_state_dict_scores_as_ours(tmp_path: Path, capsys: Capture) -> N
         options = ("--data_folder", "embedded", "--json", "--evaluations", 1, "--threads", 1)
         assert call(tmp_path / name, *options, script="evaluate") == 0
         found.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
+        assert found[-1]["counts"]["parameter_count"] == count_parameters(model)
         assert found[-1].pop("weights") == f"RadLIF in {name} on synthetic-shd (shd)"
     assert found[0] == found[1] == found[2]
 
@@ -231,7 +239,7 @@ def test_json_has_no_nan(tmp_path: Path, capsys: Capture, monkeypatch: pytest.Mo
     manifest = {"paper": "sparch", "task": "shd", "config": to_dict(config)}
     checkpoints.save(tmp_path / "a.safetensors", build(config, 700, 20), manifest)
     nothing = Metrics(samples=3, loss=float("nan"), accuracy=0.0, sop=None, rate=None)
-    lost = Evaluations("lost", (nothing,))
+    lost = Evaluations("lost", (nothing,), Counts(1, {}))
     monkeypatch.setattr(evaluation, "evaluate_repeatedly", lambda *_, **__: lost)
     assert call(tmp_path / "a.safetensors", "--json", script="evaluate") == 0
     line = capsys.readouterr().out.splitlines()[-1]

@@ -63,11 +63,12 @@ def evaluate_checkpoint(paper: Paper[SettingsT], options: argparse.Namespace) ->
         **{"task": config.task, "model": config.model},
         **{flag: getattr(config, flag) for flag in paper.evaluation_flags},
         **evaluations.as_dict(),
+        "counts": evaluations.counts.as_dict(),
     }
     if options.record:
         facts = describe(device, backend_of(model, config.backend))
         _record(paper, options, loaded.name, result, task, facts)
-    print(evaluations)
+    print(f"{evaluations}\n{evaluations.counts}")
     if options.json:
         print(to_json(result))
     return result

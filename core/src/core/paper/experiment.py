@@ -164,7 +164,7 @@ def default_folder(paper: Paper[SettingsT], config: SettingsT, base: Path | None
 def carry_out(
     paper: Paper[SettingsT], prepared: Prepared[SettingsT], folder: RunFolder, *, resumed: bool
 ) -> list[dict[str, Any]]:
-    """Train, draw the learning curve and test; tells what it does.
+    """Train, draw the learning curve, test and count; tells what it does.
 
     Raises:
         RunFailed: The run failed; what was finished is kept.
@@ -182,23 +182,26 @@ def carry_out(
     )
     history = fit(job, folder, resume=resumed)
     print(report(job, folder, history))
+    tests = final_tests(paper, prepared, folder.path)
+    facts: dict[str, Any] = {"counts": tests.counts.as_dict()}
     if paper.tests(prepared.config).times:
-        tests = final_tests(paper, prepared, folder.path)
+        facts["tests"] = tests.as_dict()
         print(tests)
-        try:
-            folder.update(tests=tests.as_dict())
-        except OSError as error:
-            raise RunFailed(
-                f"cannot write the tests into {folder.path} ({error.strerror}), but the training "
-                f"is finished and saved there; make room, then {resume_flag(folder.path)} tests it"
-            ) from error
+    print(tests.counts)
+    try:
+        folder.update(**facts)
+    except OSError as error:
+        raise RunFailed(
+            f"cannot write the tests into {folder.path} ({error.strerror}), but the training "
+            f"is finished and saved there; make room, then {resume_flag(folder.path)} tests it"
+        ) from error
     return history
 
 
 def final_tests(
     paper: Paper[SettingsT], prepared: Prepared[SettingsT], folder: Path
 ) -> Evaluations:
-    """Test the weights in a run's folder as often as the settings ask for.
+    """Test the weights in a run's folder as often as the settings ask for, at least once.
 
     Raises:
         UserError: The weights are missing, damaged, or of another network.
@@ -213,5 +216,5 @@ def final_tests(
         job.objective,
         name=f"{path.stem} weights, epoch {checkpoint.manifest['epoch']}",
         device=job.device,
-        times=wanted.times,
+        times=max(1, wanted.times),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from core.counting import Counter, Counts
 from core.metrics import Metrics
 from core.training.job import EpochBatches
 from core.training.loop import Objective, evaluate
@@ -21,10 +23,12 @@ class Evaluations:
     Attributes:
         name: Which weights were tested.
         metrics: One per evaluation.
+        counts: What the first one cost, see :mod:`core.counting`.
     """
 
     name: str
     metrics: tuple[Metrics, ...]
+    counts: Counts
 
     @property
     def accuracies(self) -> list[float]:
@@ -89,8 +93,10 @@ def evaluate_repeatedly(
         device: Where batches go.
         times: Evaluations.
     """
-    metrics = []
+    metrics: list[Metrics] = []
+    counter = Counter(model)
     for seed in range(times):
         torch.manual_seed(seed)
-        metrics.append(evaluate(model, batches.epoch(0), objective, device=device))
-    return Evaluations(name, tuple(metrics))
+        with nullcontext() if metrics else counter:
+            metrics.append(evaluate(model, batches.epoch(0), objective, device=device))
+    return Evaluations(name, tuple(metrics), counter.counts(samples=metrics[0].samples))

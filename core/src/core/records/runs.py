@@ -58,9 +58,9 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
     It holds all of ``run.json``, the configuration but for the folders of one machine, three rows
     of metrics (``best``: the epoch that ``selects`` says, see :func:`selected`; ``last``;
     ``max_test``: best test accuracy), the ``tests`` of the final weights where the run repeated
-    them, the ``warnings`` of training and where it ``resumed`` with other code or elsewhere, where
-    there is any of that, and digests of ``best.safetensors``:
-    ``sha256`` of the file, ``weights`` of its tensors.
+    them, what they cost (``counts``, see :mod:`core.counting`), the ``warnings`` of training and
+    where it ``resumed`` with other code or elsewhere, where there is any of that, and digests of
+    ``best.safetensors``: ``sha256`` of the file, ``weights`` of its tensors.
 
     Raises:
         UserError: a file is missing or broken, or files contradict each other.
@@ -90,7 +90,7 @@ def build_line(run_folder: Path, paper: str) -> dict[str, Any]:
         "best": best,
         "last": rows[-1],
         "max_test": _max_test(rows),
-        **({"tests": run["tests"]} if "tests" in run else {}),
+        **{key: run[key] for key in ("tests", "counts") if key in run},
         **{key: run[key] for key in ("warnings", "resumed") if run.get(key)},
         **digests,
     }

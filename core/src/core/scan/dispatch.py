@@ -18,6 +18,7 @@ from core.scan import reference
 from core.scan.case import Case
 from core.scan.cpu import backend as cpu
 from core.scan.gpu import backend as gpu
+from core.tap import onlooker
 
 logger = logging.getLogger("core.scan")
 
@@ -180,9 +181,11 @@ def scan(
     case = Case(neuron, current_TBN, recurrent_weight, spike_mask_TBN, dict(pathways or {}))
     _check(case)
     chosen = choose(case, backend)
-    if state is None:
-        state = neuron.initial_state(current_TBN.shape[1], generator)
-    return chosen.run(case, state)
+    before = neuron.initial_state(current_TBN.shape[1], generator) if state is None else state
+    output_TBN, after = chosen.run(case, before)
+    if (looking := onlooker()) is not None:
+        looking.scanned(case, state, output_TBN)
+    return output_TBN, after
 
 
 def _check(case: Case) -> None:

@@ -40,6 +40,7 @@ FACTS: dict[str, Any] = {
     "peak_memory_mb": (float, None),
     "selects?": set(get_args(Selects)),
     "tests?": {"accuracy": (float, None), "accuracy_std": (float, None)},
+    "counts?": {str: object},
     "config?": ({str: object}, None),
     "resumed?": [{"after_epoch": (int, None), "commit": (NAME, None), "versions": {str: str}}],
     "warnings?": [{"epoch": int, "what": str}],
