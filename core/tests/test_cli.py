@@ -65,7 +65,8 @@ def test_record_then_table(paper: Path, tmp_path: Path, capsys: pytest.CaptureFi
 def test_check_fails_until_written(paper: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("table", "toy", "--check") == 1
     message = capsys.readouterr().err
-    assert f"{paper / 'README.md'} (table toy) differ from the records" in message
+    assert f"{paper / 'README.md'} (table toy); " in message
+    assert f"{paper / 'results' / 'recipes.md'} differ from the records" in message
     assert "run `core table toy --write`" in message
     assert run("table", "toy", "--write") == 0
     assert f"updated {paper / 'README.md'} (table toy)" in capsys.readouterr().out

@@ -147,14 +147,35 @@ def test_refresh_finds_and_mends_stale_blocks(paper: Path, tmp_path: Path) -> No
     project.write_text("<!-- core table toy compact -->\n<!-- end -->\n")
     own.write_text(README + "<!-- core runs toy -->\n<!-- end -->\n")
     stale = [f"{own} (table toy)", f"{own} (runs toy)", f"{project} (table toy compact)"]
+    pages = [paper / "results" / f"{name}.md" for name in ("table", "runs", "weights", "recipes")]
     before = own.read_text()
-    assert refresh(paper, write=False) == stale
+    assert refresh(paper, write=False) == stale + list(map(str, pages))
     assert own.read_text() == before
-    assert refresh(paper, write=True) == stale
+    assert not any(page.exists() for page in pages)
+    assert refresh(paper, write=True) == stale + list(map(str, pages))
     assert refresh(paper, write=False) == []
     assert "Text that stays." in own.read_text()
     record_run(make_run(tmp_path / "run", [20.0, 85.0]), paper)
-    assert refresh(paper, write=False) == stale
+    assert refresh(paper, write=False) == stale + list(map(str, pages[:2]))
+
+
+def test_the_readme_gives_the_command_of_each_row_and_the_page_all_rows(
+    paper: Path, tmp_path: Path
+) -> None:
+    for seed in (0, 1, 2):
+        command = f"python train.py --config configs/ecg_brf.yaml --clip 1 --seed {seed} --out x"
+        run = make_run(tmp_path / str(seed), [20.0, 85.0], seed=seed, command=command)
+        record_run(run, paper)
+    refresh(paper, write=True)
+    readme, page = ((paper / name).read_text() for name in ("README.md", "results/table.md"))
+    row = next(line for line in readme.splitlines() if "| test accuracy (%) |" in line)
+    assert row.endswith(
+        "| `uv run --package toy core sweep toy train --config configs/ecg_brf.yaml "
+        "--seeds 0-4 --record -- --clip 1` |"
+    )
+    assert "| no recorded evaluation yet; rounded |" in page
+    assert "| no recorded evaluation yet" not in readme
+    assert page.startswith("# All published numbers: [toy](../README.md)\n")
 
 
 def test_the_paper_must_show_its_table(paper: Path) -> None:

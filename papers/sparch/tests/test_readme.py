@@ -1,4 +1,5 @@
-"""What the README shows works: its Python examples run, its commands are understood."""
+"""What the README and the pages behind it show works: Python examples run, commands
+are understood."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import pytest
 
 from sparch.config import OLD_SPELLINGS, PAPER, Config, parse_command_line
 
-README = (PAPER / "README.md").read_text(encoding="utf-8")
+PAGES = [PAPER / "README.md", *sorted((PAPER / "docs").glob("*.md"))]
+README = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = [
     shlex.split(line.partition("  #")[0])
@@ -21,7 +23,7 @@ COMMANDS = [
 
 def executed(block: str) -> dict[str, Any]:
     names: dict[str, Any] = {}
-    exec(compile(block, "papers/sparch/README.md", "exec"), names)
+    exec(compile(block, "papers/sparch/docs/layers.md", "exec"), names)
     return names
 
 

@@ -7,7 +7,7 @@ What only some papers have (evidence of a number) has a column only there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from core.records.claims import KINDS, Claim
@@ -71,6 +71,31 @@ def markdown(rows: Sequence[Row], orders: Sequence[OrderRow] = (), *, compact: b
     return "\n\n".join(parts)
 
 
+def main_markdown(
+    rows: Sequence[Row], orders: Sequence[OrderRow], commands: Mapping[str, str]
+) -> str:
+    """Lay out what a README shows: tallies, main rows that were run, main claims of order.
+
+    Args:
+        rows: All rows of a paper.
+        orders: All its claims of order.
+        commands: Claim -> the whole command that gives its row.
+    """
+    shown = _run_main(rows)
+    tested = [row for row in orders if row.claim.main and row.order is not None]
+    columns = ("source", *(name for name in _COLUMNS if name != "run of"), "command")
+    cells = [_cells(row) | {"command": _code(commands.get(row.claim.id))} for row in shown]
+    optional = ["evidence", _DIFFERENCE, "remark", "command"]
+    parts = [_summary(rows), _expected_outside(rows)]
+    parts += [grid(columns, cells, optional=optional)] if shown else []
+    parts += [_order_grid(tested)] if tested else []
+    return "\n\n".join(filter(None, parts))
+
+
+def _code(command: str | None) -> str:
+    return f"`{command}`" if command else ""
+
+
 def published(claim: Claim) -> str:
     """The published number with its deviation and its runs."""
     spread = "" if claim.spread is None else f" ± {claim.spread}"
@@ -78,13 +103,18 @@ def published(claim: Claim) -> str:
 
 
 def _compact(rows: Sequence[Row], orders: Sequence[OrderRow]) -> str:
-    shown = [row for row in rows if row.claim.main and row.n + (row.verdict == "partial")]
-    shown = [row for row in shown if row.claim.metric in ("test_accuracy", "sop")]
+    shown = _run_main(rows)
     tested = [row for row in orders if row.claim.main and row.order is not None]
     columns = ("source", *(name for name in _COLUMNS if name != "run of"))
     parts = [_claims(shown, columns)] if shown else []
     parts += [_order_grid(tested)] if tested else []
     return "\n\n".join(parts) or "Nothing has been run yet."
+
+
+def _run_main(rows: Sequence[Row]) -> list[Row]:
+    """Accuracies and spikes of main claims that have been run at least in part."""
+    shown = [row for row in rows if row.claim.main and row.n + (row.verdict == "partial")]
+    return [row for row in shown if row.claim.metric in ("test_accuracy", "sop")]
 
 
 def _claims(rows: Sequence[Row], columns: Sequence[str] = _COLUMNS) -> str:

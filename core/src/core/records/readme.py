@@ -6,10 +6,12 @@ A README holds a block as::
     ... generated text ...
     <!-- end -->
 
-The blocks of paper ``brf`` are ``table brf`` (all claims), ``table brf compact`` (main claims with
-a result), ``summary brf`` (mean over seeds of what was run, published or not), ``runs brf`` (each
-run, where, how long), ``weights brf`` (kept checkpoints) and ``recipes brf`` (what a run of each
-configuration should reach). Other names are free for other generated text (a figure, the output of
+The blocks of paper ``brf`` are ``table brf`` (main claims with a result, and the command that gives
+each), ``table brf compact`` (the same without commands), ``summary brf`` (mean over seeds of what
+was run, published or not), ``runs brf`` (each run, where, how long), ``weights brf`` (kept
+checkpoints) and ``recipes brf`` (what a run of each configuration should reach). All rows, runs,
+weights and recipes stand in pages of their own, ``results/{table,runs,weights,recipes}.md``, which
+are generated whole. Other names are free for other generated text (a figure, the output of
 a quick run) through :func:`update_between_markers`.
 """
 
@@ -22,7 +24,8 @@ from core.errors import UserError
 from core.files import write_text_atomically
 from core.outside.text import read_text
 from core.records.claims import load_claims
-from core.records.comparison import markdown
+from core.records.commands import commands
+from core.records.comparison import main_markdown, markdown
 from core.records.layout import recipes_markdown, runs_markdown, weights_markdown
 from core.records.orders import load_orders, order_table
 from core.records.store import load_records
@@ -59,14 +62,15 @@ def update_between_markers(readme: Path, name: str, text: str, *, write: bool = 
 
 
 def refresh(paper_folder: Path, *, write: bool) -> list[str]:
-    """Compare the blocks of a paper in its README and the project's with claims and records.
+    """Compare blocks in the READMEs and the pages of a paper with its claims and records.
 
     Args:
         paper_folder: ``papers/<paper>``.
         write: bring the blocks up to date; False only looks.
 
     Returns:
-        The stale blocks (with ``write``: those that were), as ``file (block)``.
+        The stale blocks and pages (with ``write``: those that were), as ``file (block)`` and
+        ``file``.
 
     Raises:
         UserError: the paper's README lacks its table, or claims or records cannot be read.
@@ -76,13 +80,21 @@ def refresh(paper_folder: Path, *, write: bool) -> list[str]:
     claims = load_claims(paper_folder / "claims.yaml")
     rows = table(claims, records)
     orders = order_table(load_orders(paper_folder / "claims.yaml"), records)
+    runs, weights = runs_markdown(records), weights_markdown(load_manifest(paper_folder))
+    summary, recipes = summary_markdown(records), recipes_markdown(claims)
     blocks = {
-        f"recipes {paper}": recipes_markdown(claims),
-        f"table {paper}": markdown(rows, orders),
+        f"recipes {paper}": recipes,
+        f"table {paper}": main_markdown(rows, orders, commands(paper, claims, records)),
         f"table {paper} compact": markdown(rows, orders, compact=True),
-        f"summary {paper}": summary_markdown(records),
-        f"runs {paper}": runs_markdown(records),
-        f"weights {paper}": weights_markdown(load_manifest(paper_folder)),
+        f"summary {paper}": summary,
+        f"runs {paper}": runs,
+        f"weights {paper}": weights,
+    }
+    pages = {
+        "table": ("All published numbers", markdown(rows, orders)),
+        "runs": ("Runs", f"{summary}\n\n## Every run\n\n{runs}"),
+        "weights": ("Weights", weights),
+        "recipes": ("What a run of each configuration should reach", recipes),
     }
     stale = []
     own, project = paper_folder / "README.md", paper_folder.parent.parent / "README.md"
@@ -94,4 +106,18 @@ def refresh(paper_folder: Path, *, write: bool) -> list[str]:
                 continue
             if update_between_markers(readme, name, content, write=write):
                 stale.append(f"{readme} ({name})")
+    for name, (title, content) in pages.items():
+        page = paper_folder / "results" / f"{name}.md"
+        if _update_page(page, f"{title}: [{paper}](../README.md)", content, paper, write=write):
+            stale.append(str(page))
     return stale
+
+
+def _update_page(page: Path, title: str, content: str, paper: str, *, write: bool) -> bool:
+    """Write a page that is generated whole; return whether that changes it."""
+    text = f"# {title}\n\nWritten by `core table {paper} --write`.\n\n{content.strip()}\n"
+    new = not page.is_file() or read_text(page) != text
+    if write and new:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(page, text)
+    return new
