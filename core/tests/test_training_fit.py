@@ -21,6 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
 
 from core import checkpoints
 from core.errors import UserError
+from core.records.runs import read_metrics
 from core.training.seeding import random_state
 from core.training.selection import best_row
 
@@ -202,10 +203,10 @@ def test_tensorboard_curves(tmp_path: Path, whole: Path) -> None:
     ours = curves(folder)
     assert set(ours) == {
         *("Loss/train", "Accuracy/train", "Loss/val", "Accuracy/val", "SOP/val"),
-        *("Loss/test", "Accuracy/test", "SOP/test"),
+        *("Loss/test", "Accuracy/test", "SOP/test", "Learning rate"),
     }
-    assert [step for step, _ in ours["Loss/train"]] == list(range(1, EPOCHS * STEPS + 1))
-    assert [step for step, _ in ours["Accuracy/train"]] == list(range(1, EPOCHS + 1))
+    for tag in ("Loss/train", "Accuracy/train"):
+        assert [step for step, _ in ours[tag]] == list(range(1, EPOCHS + 1))
     assert [step for step, _ in ours["Loss/val"]] == list(range(EPOCHS + 1))
     assert ours == curves(whole)
     measured = [row["val_loss"] for row in rows(folder)]
@@ -237,7 +238,16 @@ def test_metrics_and_manifest(whole: Path) -> None:
     assert facts(whole)["seconds_per_epoch"] >= 0
     manifest = checkpoints.load(whole / "last.safetensors").manifest
     assert (manifest["paper"], manifest["epoch"]) == ("toy", EPOCHS)
-    assert {k: v for k, v in manifest["metrics"].items() if k != "seconds"} == later[-1]
+    of_last = {k: v for k, v in later[-1].items() if k != "selected"}
+    assert {k: v for k, v in manifest["metrics"].items() if k != "seconds"} == of_last
+
+
+def test_units_and_the_selected_epoch_are_named(whole: Path) -> None:
+    (selected,) = (row for row in rows(whole) if row["selected"])
+    best = checkpoints.load(whole / "best.safetensors").manifest["epoch"]
+    assert selected["epoch"] == facts(whole)["selected_epoch"] == best
+    assert facts(whole)["units"]["accuracy"] == "%"
+    assert read_metrics(whole, "finished")[best]["val_loss"] == selected["val_loss"]
 
 
 def test_the_whole_random_state_comes_back(tmp_path: Path) -> None:

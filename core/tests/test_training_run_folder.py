@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from core.errors import UserError
 from core.testing import run_json
 from core.training import run_folder
 from core.training.run_facts import read_facts
-from core.training.run_folder import RESUME, RunFolder
+from core.training.run_folder import RESUME, RunFolder, refuse_unusable
 
 
 def full(*_: object) -> None:
@@ -192,3 +193,24 @@ def test_damaged_facts(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(UserError, match=r"run\.json.* put back a copy"):
         read_facts(tmp_path)
+
+
+def test_a_place_that_cannot_be_used_is_refused_and_untouched(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=r"full exists already .*choose another folder with --out"):
+        refuse_unusable(tmp_path / "full")
+    with pytest.raises(UserError, match=r"cannot write the output folder .*file/run"):
+        refuse_unusable(tmp_path / "file" / "run")
+    refuse_unusable(tmp_path / "new" / "run")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_without_the_right_to_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(UserError, match=r"cannot write .*Permission denied\); choose another with"):
+        refuse_unusable(tmp_path / "run")

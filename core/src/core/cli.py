@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 
 from core.errors import RunFailed, run_main
-from core.paths import user_path
+from core.paths import from_here, user_path
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -244,7 +244,7 @@ def _compare(arguments: argparse.Namespace) -> None:
 
     groups = grouped(read_runs(arguments.runs))
     print(comparison_markdown(groups))
-    print(f"curves: {draw_comparison(groups, arguments.figure)}")
+    print(f"curves: {from_here(draw_comparison(groups, arguments.figure))}")
 
 
 def _bench(arguments: argparse.Namespace) -> None:

@@ -55,7 +55,7 @@ def run_main(main: Callable[[], object]) -> None:
     """Call ``main`` and leave the process with the exit code of the table above.
 
     Library code raises; only this function prints an error and exits, so that nothing below
-    a script ever calls ``sys.exit``. Notices of the scan (a kernel that is compiled or loaded, a
+    a script ever calls ``sys.exit``. Notices of the scan (a kernel that is compiled, a
     slower backend) and of checkpoints (names read without a wrapper's prefix) appear on the
     standard error output.
     """

@@ -38,3 +38,10 @@ def user_path(text: str) -> Path:
         return read_path(text)
     except ValueError as error:
         raise UserError(f"{error}; name another path") from error
+
+
+def from_here(path: Path) -> Path:
+    """``path`` as it is named from the working directory, where that is shorter."""
+    absolute = path.absolute()
+    relative = Path(os.path.relpath(absolute)) if absolute.drive == Path.cwd().drive else absolute
+    return min(relative, absolute, key=lambda place: len(str(place)))

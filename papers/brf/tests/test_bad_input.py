@@ -231,3 +231,27 @@ def test_output_folder_under_a_file(tmp_path: Path, capsys: Capture) -> None:
     assert "cannot write the output folder" in told
     assert told.endswith("(Not a directory); choose another with --out")
     assert contents(tmp_path) == {"file": b"mine"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--backend", "gpv"), "unknown scan backend 'gpv'"),
+        (("--out", "{full}"), "is not overwritten"),
+    ],
+)
+def test_what_needs_no_data_is_refused_before_they_are_read(
+    flags: tuple[str, ...],
+    told: str,
+    tmp_path: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(*arguments: object) -> None:
+        raise AssertionError("data were read")
+
+    monkeypatch.setattr("brf.task._digits", read)
+    (tmp_path / "notes.txt").write_text("mine")
+    given = [flag.format(full=tmp_path) for flag in flags]
+    out = [] if "--out" in flags else ["--out", tmp_path / "run"]
+    assert told in refusal(capsys, "train_smnist", "--data", "embedded", *given, *out)

@@ -41,7 +41,7 @@ def test_one_epoch(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert call("train_ecg" if ecg else "train_smnist", *options) == 0
 
     assert {path.name for path in out.iterdir() if "tfevents" not in path.name} == FILES
-    assert len(list(out.glob("events.out.tfevents.*"))) == 1
+    assert len(list(out.glob("events.out.tfevents.*"))) == 2  # curves, and the figure
     assert (out / "learning_curve.png").stat().st_size > 1000
     assert [row["epoch"] for row in rows(out)] == [0, 1]
     assert rows(out)[1]["train_loss"] > 0

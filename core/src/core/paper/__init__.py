@@ -7,7 +7,16 @@ ordinary function, for a paper that trains in another way.
 
 from core.paper.description import Loaded, Paper, Recipe, Task, Tests
 from core.paper.evaluation import evaluate_checkpoint, read_own
-from core.paper.experiment import Prepared, carry_out, final_tests, make_job, opened, prepare, run
+from core.paper.experiment import (
+    Prepared,
+    carry_out,
+    final_tests,
+    make_job,
+    opened,
+    prepare,
+    refuse_place,
+    run,
+)
 from core.paper.facts import backend_of, count_parameters
 from core.paper.repeated import Evaluations, evaluate_repeatedly
 
@@ -29,5 +38,6 @@ __all__ = [
     "opened",
     "prepare",
     "read_own",
+    "refuse_place",
     "run",
 ]

@@ -20,6 +20,7 @@ from core.outside.text import shown, to_json
 from core.paper.description import Loaded, Paper, Task
 from core.paper.facts import backend_of
 from core.paper.repeated import evaluate_repeatedly
+from core.scan import refuse_unknown
 from core.settings import SettingsT
 from core.training.devices import choose_device
 from core.training.environment import describe
@@ -42,6 +43,7 @@ def evaluate_checkpoint(paper: Paper[SettingsT], options: argparse.Namespace) ->
     """
     loaded = _read(paper, options)
     config = _with_options(paper, loaded.config, options)
+    refuse_unknown(config.backend)
     device = choose_device(config.device, config.threads)
     task: Task = paper.load_task(config, loaded.weights)
     model = checkpoints.build_with(

@@ -17,11 +17,12 @@ from core.errors import RunFailed
 from core.paper.description import Paper, Task
 from core.paper.facts import first_facts, headline, make_manifest, report
 from core.paper.repeated import Evaluations, evaluate_repeatedly
+from core.scan import refuse_unknown
 from core.settings import SettingsT
 from core.training.devices import choose_device
 from core.training.fit import fit
 from core.training.job import Job
-from core.training.run_folder import RunFolder, resume_flag
+from core.training.run_folder import RunFolder, refuse_unusable, resume_flag
 from core.training.seeding import seed_everything
 from core.training.stored import (
     refuse_changes,
@@ -71,6 +72,8 @@ def run(paper: Paper[SettingsT], config: SettingsT, base: Path | None) -> list[d
         stored = stored_settings(type(config), config.resume)
         refuse_changes(stored, config, [*result_keys(config), "out"])
         threads = stored_threads(config.resume, config.threads)
+    else:
+        refuse_place(paper, config, base)
     prepared = prepare(paper, config, threads=threads)
     with opened(paper, prepared, base, earlier=config.resume) as folder:
         return carry_out(paper, prepared, folder, resumed=config.resume is not None)
@@ -89,6 +92,7 @@ def prepare(
     Raises:
         UserError: Data or device do not fit.
     """
+    refuse_unknown(config.backend)
     threads = config.threads if threads is None else threads
     device = choose_device(config.device, threads)
     task: Task = paper.load_task(config, None)
@@ -99,6 +103,15 @@ def prepare(
         why = settle_threads(job.model, task.train, device)
         job.manifest["threads"] = torch.get_num_threads()
     return Prepared(config, task, job, why)
+
+
+def refuse_place(paper: Paper[SettingsT], config: SettingsT, base: Path | None) -> None:
+    """Say before data are read that a new run cannot write where it is to.
+
+    Raises:
+        UserError: The folder is occupied, or not writable.
+    """
+    refuse_unusable(config.out or default_folder(paper, config, base))
 
 
 def make_job(paper: Paper[SettingsT], config: SettingsT, task: Task, device: torch.device) -> Job:

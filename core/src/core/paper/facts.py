@@ -13,9 +13,11 @@ from core.config_fields import config_fields
 from core.errors import RunFailed
 from core.neurons import Neuron
 from core.paper.description import Paper, Task
+from core.paths import from_here
 from core.scan import Case, choose
 from core.settings import SettingsT
 from core.training.environment import describe
+from core.training.events import EventLog
 from core.training.fit import spikes_of
 from core.training.job import Job
 from core.training.run_folder import RunFolder, now, resume_flag
@@ -116,7 +118,7 @@ def headline(
         f"{facts['model']} on {facts['data']['name']} ({facts['task']}): "
         f"{facts['parameters']} parameters, {samples}, seed {facts['seed']}\n"
         f"device {facts['device']} ({facts['device_name']}), {facts['threads']} threads{why}, "
-        f"backend {facts['backend']}, writing to {folder.path}{after}"
+        f"backend {facts['backend']}, writing to {from_here(folder.path)}{after}"
     )
 
 
@@ -134,6 +136,9 @@ def report(job: Job, folder: RunFolder, history: list[dict[str, Any]]) -> str:
     title = f"{job.manifest['model'].upper()} on {facts['data']['name']}, seed {facts['seed']}"
     try:
         learning_curve(history, picture, title=title, selects=job.selects)
+        if picture.is_file():
+            with EventLog(folder.path) as events:
+                events.picture("Learning curve", picture.read_bytes(), history[-1]["epoch"])
     except OSError as error:
         raise RunFailed(
             f"cannot write {picture} ({error.strerror}), but the training is finished and saved "
@@ -146,5 +151,5 @@ def report(job: Job, folder: RunFolder, history: list[dict[str, Any]]) -> str:
         f"best epoch {best['epoch']} by {by}: test accuracy "
         f"{best['test_accuracy']:.2f} %{spikes_of(best)}\n"
         f"last epoch {history[-1]['epoch']}: test accuracy {history[-1]['test_accuracy']:.2f} %\n"
-        f"learning curve: {picture}"
+        f"learning curve: {from_here(picture)}"
     )

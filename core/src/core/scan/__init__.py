@@ -1,6 +1,6 @@
 """Running a neuron over time: one contract, several backends."""
 
 from core.scan.case import Case
-from core.scan.dispatch import BACKENDS, Backend, choose, scan
+from core.scan.dispatch import BACKENDS, Backend, choose, refuse_unknown, scan
 
-__all__ = ["BACKENDS", "Backend", "Case", "choose", "scan"]
+__all__ = ["BACKENDS", "Backend", "Case", "choose", "refuse_unknown", "scan"]

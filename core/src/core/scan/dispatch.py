@@ -107,8 +107,19 @@ def choose(case: Case, backend: str = "auto") -> Backend:
                 f"the scan backend {name!r} cannot run {type(case.neuron).__name__} here: "
                 f"{reason}; use backend=auto"
             )
+    raise _unknown(name)
+
+
+def refuse_unknown(backend: str) -> None:
+    """Raise UserError where no backend is called ``backend``, before there is a case to run."""
+    name = backend if backend != "auto" else os.environ.get("SNN_BACKEND", "auto")
+    if name not in ("auto", *(known.name for known in BACKENDS)):
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> UserError:
     known = ", ".join(["auto", *(b.name for b in BACKENDS)])
-    raise UserError(f"unknown scan backend {name!r}; there are {known} (see `core doctor`)")
+    return UserError(f"unknown scan backend {name!r}; there are {known} (see `core doctor`)")
 
 
 _said: set[str] = set()

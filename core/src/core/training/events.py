@@ -1,15 +1,21 @@
-"""Scalars for TensorBoard."""
+"""Events for TensorBoard: curves, histograms, settings, pictures."""
 
 from __future__ import annotations
 
 import os
+import struct
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
+from torch import Tensor
+from torch.utils.tensorboard import summary as summaries
+
+_BINS = 30
 
 
 class EventLog:
@@ -25,7 +31,7 @@ class EventLog:
             run.
 
     Raises:
-        OSError: Here and from :meth:`scalar`, when the file cannot be written.
+        OSError: Here and from the other methods, when the file cannot be written.
     """
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
@@ -51,6 +57,28 @@ class EventLog:
         """Add a point to the curve ``tag``."""
         summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
         self._write(Event(step=step, summary=summary))
+
+    def histogram(self, tag: str, values: Tensor, step: int) -> None:
+        """Add how ``values`` are distributed."""
+        found = values.detach().cpu().numpy()
+        self._write(Event(step=step, summary=summaries.histogram(tag, found, _BINS)))
+
+    def settings(self, values: Mapping[str, object], metrics: Mapping[str, float]) -> None:
+        """Say what the run was asked for, as hyper-parameters of the curves ``metrics``."""
+        simple = {
+            key: value if isinstance(value, bool | int | float | str) else str(value)
+            for key, value in values.items()
+        }
+        experiment, start, _ = summaries.hparams(simple, dict(metrics))
+        self._write(Event(summary=experiment))
+        self._write(Event(summary=start))
+
+    def picture(self, tag: str, png: bytes, step: int) -> None:
+        """Show a picture, the content of a PNG file."""
+        width, height = struct.unpack(">II", png[16:24])
+        image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
+        value = Summary.Value(tag=tag, image=image)
+        self._write(Event(step=step, summary=Summary(value=[value])))
 
     def _write(self, event: Event) -> None:
         event.wall_time = time.time()

@@ -20,9 +20,10 @@ from core.training.events import EventLog
 from core.training.finite import OVERFLOWED, likely_cause, require_finite
 from core.training.interrupts import interruptible
 from core.training.job import Job
+from core.training.logged import log_epoch, log_settings
 from core.training.loop import evaluate, train_one_epoch
 from core.training.progress import RunProgress, duration
-from core.training.run_facts import METRICS
+from core.training.run_facts import METRICS, UNITS
 from core.training.run_folder import RESUME, RunFolder, now, resume_flag
 from core.training.schedules import step as step_scheduler
 from core.training.seeding import random_state, restore_random_state
@@ -74,8 +75,10 @@ def fit(job: Job, folder: RunFolder, *, resume: bool = False) -> list[dict[str, 
     with interruptible() as check:
         try:
             # The resume state is the truth; a kill may have left the other files behind it.
-            folder.update(status="running", epochs_done=state.epoch, selects=job.selects)
-            folder.write_metrics(state.history)
+            folder.update(
+                status="running", epochs_done=state.epoch, selects=job.selects, units=UNITS
+            )
+            folder.write_metrics(state.history, _selected(job, state))
             for name in lost:
                 save_weights(job, folder, name, state.history[-1])
             _run(job, folder, state, check, fresh=not resume)
@@ -103,16 +106,16 @@ def _run(
 ) -> None:
     steps = len(job.train)
     # Hides what a killed run had logged beyond its last checkpoint.
-    purge_step = None if fresh else state.epoch * steps + 1
+    purge_step = None if fresh else state.epoch + 1
     progress = RunProgress(job.epochs * steps, state.epoch * steps)
     with EventLog(folder.path, purge_step) as events, progress:
         if fresh:
+            log_settings(events, job)
             _evaluate_and_save(job, folder, state, events, progress, trained=None, started=None)
         for epoch in range(state.epoch + 1, job.epochs + 1):
             started = time.monotonic()
 
             def on_step(value: float, step: int, epoch: int = epoch) -> None:
-                events.scalar("Loss/train", value, (epoch - 1) * steps + step)
                 progress.step(epoch, value)
                 check()
 
@@ -152,24 +155,34 @@ def _evaluate_and_save(
         step_scheduler(job.scheduler, val_accuracy=measured["val"].accuracy)
     row = _row(job, state.epoch, trained, measured, time.monotonic() - started)
     # Before the resume state: a kill in between shows these points twice rather than never.
-    _log(events, state.epoch, trained, measured)
+    log_epoch(events, job, row, trained, measured)
     state.history.append(row)
     if best_row(state.history, selects=job.selects, on_ties=job.best_on_ties) is row:
         state.best = save_weights(job, folder, "best", row)
     save_weights(job, folder, "last", row)
     _save_resume(job, folder, state)
-    folder.write_metrics(state.history)
+    selected = _selected(job, state)
+    folder.write_metrics(state.history, selected)
     said = warnings_of(state.history)
     folder.update(
         # A run that was killed here and goes on comes by a second time.
         warnings=[w for w in folder.facts.get("warnings", []) if w["epoch"] < state.epoch] + said,
         epochs_done=state.epoch,
+        selected_epoch=selected,
         seconds_per_epoch=_seconds_per_epoch(state.history),
         peak_memory_mb=peak_memory_mb(job.device),
     )
     progress.line(_line(row, job.epochs))
     for warning in said:
         progress.line(f"warning: epoch {warning['epoch']}: {warning['what']}")
+
+
+def _selected(job: Job, state: _Progress) -> int | None:
+    """The epoch whose weights are the best ones so far."""
+    if not state.history:
+        return None
+    best = best_row(state.history, selects=job.selects, on_ties=job.best_on_ties)
+    return int(best["epoch"])
 
 
 def _measure(job: Job) -> dict[str, Metrics]:
@@ -186,18 +199,6 @@ def _measure(job: Job) -> dict[str, Metrics]:
             raise error.within("validation set" if name == "val" else "test set") from error
         measured[name] = metrics
     return measured
-
-
-def _log(
-    events: EventLog, epoch: int, trained: Metrics | None, measured: dict[str, Metrics]
-) -> None:
-    for name, metrics in measured.items():
-        events.scalar(f"Loss/{name}", metrics.loss, epoch)
-        events.scalar(f"Accuracy/{name}", metrics.accuracy, epoch)
-        if metrics.sop is not None:
-            events.scalar(f"SOP/{name}", metrics.sop, epoch)
-    if trained is not None:
-        events.scalar("Accuracy/train", trained.accuracy, epoch)
 
 
 def _row(

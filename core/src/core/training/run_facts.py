@@ -38,6 +38,8 @@ FACTS: dict[str, Any] = {
     "epochs_done": int,
     "seconds_per_epoch": (float, None),
     "peak_memory_mb": (float, None),
+    "selected_epoch?": (int, None),
+    "units?": {str: str},
     "selects?": set(get_args(Selects)),
     "tests?": {"accuracy": (float, None), "accuracy_std": (float, None)},
     "counts?": {str: object},
@@ -61,6 +63,16 @@ METRICS: dict[str, Any] = {
 
 Only where a task measures it there is a ``rate``, the mean number of spikes per neuron and step.
 """
+
+UNITS = {
+    "accuracy": "%",
+    "sop": "spikes per sample",
+    "rate": "spikes per neuron and step",
+    "layer_rates": "spikes per neuron and step",
+    "seconds": "s",
+    "peak_memory_mb": "MiB",
+}
+"""Units in ``metrics.jsonl`` and ``run.json``, by the end of a key; losses are the objective's."""
 
 
 def read_facts(run_folder: Path) -> dict[str, Any]:

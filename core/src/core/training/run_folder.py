@@ -4,7 +4,8 @@
 ``config.yaml``             the whole configuration
 ``run.json``                settings, data, status, and :mod:`core.training.environment`;
                             ``warnings``: layers that fell silent or saturated, and when
-``metrics.jsonl``           one line per evaluation; epoch 0 is the untrained network
+``metrics.jsonl``           one line per evaluation; epoch 0 is the untrained network; ``selected``:
+                            the epoch whose weights are the best; units stand in ``run.json``
 ``best.safetensors``        weights of the selected epoch, with their manifest
 ``last.safetensors``        weights of the last finished epoch
 ``resume.pt``               everything needed to go on bit for bit from the last finished epoch
@@ -15,6 +16,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 from collections.abc import Iterator
@@ -111,10 +113,32 @@ class RunFolder:
                 if len(content) < (size := os.fstat(file.fileno()).st_size):
                     file.write(content.ljust(size - 1) + b"\n")
 
-    def write_metrics(self, history: list[dict[str, Any]]) -> None:
-        """Replace ``metrics.jsonl``: it always agrees with the resume state."""
+    def write_metrics(self, history: list[dict[str, Any]], selected: int | None = None) -> None:
+        """Replace ``metrics.jsonl``: it always agrees with the resume state.
+
+        Args:
+            history: One row per evaluation.
+            selected: The epoch whose row is marked as the selected one; None marks no row.
+        """
+        if selected is not None:
+            history = [{**row, "selected": row["epoch"] == selected} for row in history]
         text = "".join(to_json(row) + "\n" for row in history)
         write_text_atomically(self.path / "metrics.jsonl", text)
+
+
+def refuse_unusable(path: Path) -> None:
+    """Say before any data are read that a new run cannot write to ``path``; writes nothing.
+
+    Raises:
+        UserError: Files are there already, or nothing can be written there.
+    """
+    with explained(f"cannot write the output folder {path}", "choose another with --out"):
+        _refuse_occupied(path)
+        above = next(place for place in (path, *path.absolute().parents) if place.exists())
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def in_use(path: Path) -> bool:

@@ -14,7 +14,7 @@ from core import checkpoints
 from core.config import to_yaml
 from core.errors import UserError
 from core.files import write_text_atomically
-from core.paper import Task, carry_out, final_tests, opened, prepare
+from core.paper import Task, carry_out, final_tests, opened, prepare, refuse_place
 from core.training.fit import STATE
 from core.training.job import Job
 from core.training.run_folder import RESUME, RunFolder, explained
@@ -62,6 +62,8 @@ def _train(config: Config, base: Path | None) -> None:
     settings = replace(
         config, use_pretrained_model=False, load_exp_folder=None, start_epoch=0, resume=None
     )
+    if earlier is None:
+        refuse_place(SPARCH, settings, base)
     prepared = prepare(SPARCH, settings, threads=threads)
     _refuse_batch_of_one(settings, prepared.task, prepared.job.model)
     with opened(SPARCH, prepared, base, earlier=earlier) as folder:

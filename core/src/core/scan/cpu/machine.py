@@ -115,8 +115,8 @@ def compiler() -> _Compiler:
 def function(name: str, text: str, what: str) -> Function:
     """The function ``name`` of the module ``text``, from the cache or freshly compiled.
 
-    Says in one line how long that took: as a warning when it compiled (a user waits for it), as
-    information when it loaded.
+    Says in one line how long that took: as a warning when it compiled (a user waits for it), for
+    debugging alone when it loaded.
     """
     machine = this_machine()
     key = "\n".join((llvmlite.__version__, _triple(), machine.name, machine.features, text))
@@ -127,7 +127,7 @@ def function(name: str, text: str, what: str) -> Function:
             # What cannot be loaded although it is what was kept is made anew.
             with suppress(RuntimeError):
                 loaded = compiler().load(name, image)
-                logger.info("%s: loaded from the cache in %.2f s", what, _since(started))
+                logger.debug("%s: loaded from the cache in %.2f s", what, _since(started))
                 return loaded
         image = compiler().compile(text)
         loaded = compiler().load(name, image)
