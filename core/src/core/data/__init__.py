@@ -14,6 +14,7 @@
 ``core.data.speech``            spoken digits and words: find them, name them, load their splits
 ``core.data.events``            SHD and SSC (HDF5): events of 700 channels
 ``core.data.binning``           events counted in time bins, and batches of them
+``core.data.own_events``        events of the reader's own: lists, structured arrays
 ``core.data.heidelberg``        HD: lists and names of its recordings
 ``core.data.speech_commands``   SC: lists, words and speakers of its recordings
 ``core.data.utterances``        recordings as batches of filterbank frames
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from core.data.digits import load_digits as load_digits
     from core.data.images import ImageData as ImageData
     from core.data.mnist import load_mnist as load_mnist
+    from core.data.own_events import events_from_lists as events_from_lists
+    from core.data.own_events import events_from_structured as events_from_structured
     from core.data.qtdb import EcgData as EcgData
     from core.data.qtdb import load_qtdb as load_qtdb
     from core.data.speech import find_speech as find_speech
@@ -63,6 +66,8 @@ _MODULE_OF = {
     "bin_events": "binning",
     "digest": "digests",
     "event_batches": "binning",
+    "events_from_lists": "own_events",
+    "events_from_structured": "own_events",
     "find_speech": "speech",
     "hold_out_speakers": "batches",
     "linear_edges": "binning",

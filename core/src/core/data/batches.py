@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from enum import IntEnum
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import numpy as np
 import torch
@@ -112,6 +112,11 @@ def time_first(packed_BT: Tensor) -> Tensor:
     return packed_BT.transpose(0, 1).contiguous()
 
 
+def arrays_to_model(inputs_BTN: Tensor, targets_B: Tensor) -> Batch:
+    """Turn arrays, batch first, into float32 [T, B, ...] and int64 targets."""
+    return time_first(inputs_BTN).to(torch.float32), targets_B.to(torch.int64)
+
+
 class RowBatches:
     """Batches of rows of anything, in an order that is a pure function of (seed, epoch).
 
@@ -152,6 +157,13 @@ class RowBatches:
     def __len__(self) -> int:
         """Number of batches in one epoch."""
         return -(-self.samples // self.batch_size)
+
+    def __iter__(self) -> NoReturn:
+        """Batches have an order per epoch, so they cannot be iterated without one."""
+        raise TypeError(
+            f"{type(self).__name__} has an order of its own for every epoch; iterate over "
+            ".epoch(n), such as `for inputs, targets in batches.epoch(0)`"
+        )
 
     def order(self, epoch: int) -> Tensor:
         """Return the rows of one epoch, int64 [n]."""
@@ -197,7 +209,8 @@ class Batches(RowBatches):
         batch_size: samples per batch.
         shuffle: a new order every epoch; otherwise the order of the arrays.
         seed: the order of epoch ``e`` is a pure function of (seed, e).
-        transform: the border between packed data and the model.
+        transform: the border between packed data and the model; without one, arrays [B, T, ...]
+            become float32 [T, B, ...] and targets int64.
 
     Raises:
         UserError: no samples, or a batch size below 1.
@@ -212,13 +225,18 @@ class Batches(RowBatches):
         batch_size: int,
         shuffle: bool,
         seed: int = 0,
-        transform: Transform,
+        transform: Transform | None = None,
     ) -> None:
         if len(inputs) != len(targets):
             raise ValueError(f"{len(inputs)} inputs but {len(targets)} targets")
         self.inputs = torch.as_tensor(inputs)
         self.targets = torch.as_tensor(targets)
-        self.transform = transform
+        if transform is None and self.inputs.ndim < 3:
+            raise ValueError(
+                f"inputs have shape {list(self.inputs.shape)}; without a transform they must be "
+                "[samples, time steps, channels]"
+            )
+        self.transform = transform or arrays_to_model
         super().__init__(
             self._packed_rows, len(inputs), batch_size=batch_size, shuffle=shuffle, seed=seed
         )
