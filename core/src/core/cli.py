@@ -124,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--rows", nargs="+", metavar="NAME", help="some rows, such as lif brf growth; default all"
     )
+    bench.add_argument(
+        "--own", action="store_true", help="only a neuron of one's own, auto beside reference"
+    )
     bench.add_argument("--repeats", type=int, default=5, help="timed passes; their median counts")
     bench.add_argument("--threads", type=int, default=2, help="processor threads of everybody")
     bench.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -249,6 +252,18 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _bench(arguments: argparse.Namespace) -> None:
     """Time the scan beside its reference, other libraries and the machine's limit."""
+    if arguments.own:
+        from core.bench.own import own_neuron
+
+        print(
+            own_neuron(
+                repeats=arguments.repeats,
+                threads=arguments.threads,
+                device=arguments.device,
+                readme=arguments.readme,
+            )
+        )
+        return
     from core.bench.command import bench
 
     bench(

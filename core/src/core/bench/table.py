@@ -26,19 +26,19 @@ COLUMNS = (
 def cells(row: Row) -> tuple[str, ...]:
     """A measured row, in the order of :data:`COLUMNS`."""
     about = "~" if row["public_loop"] == "extrapolated" else ""
-    loop = _time(row["public_loop_seconds"])
+    loop = duration(row["public_loop_seconds"])
     return (
         row["workload"],
         row["shape"],
         row["backend"],
-        _time(row["seconds"]),
-        _time(row["reference_seconds"]),
+        duration(row["seconds"]),
+        duration(row["reference_seconds"]),
         _ratio(row["speedup"]),
         about + loop if loop else "",
         row["fastest_peer"] or "",
-        _time(row["peer_seconds"]),
+        duration(row["peer_seconds"]),
         _ratio(row["peer_speedup"]),
-        _time(row["limit_seconds"]),
+        duration(row["limit_seconds"]),
         _ratio(row["limit_ratio"]),
         _count(row["peak_mb"]),
         _count(row["reference_peak_mb"]),
@@ -68,7 +68,7 @@ def notes(rows: Iterable[Row]) -> list[str]:
 
 def peers_note(row: Row) -> str:
     """All peers of a row: times, and why others have none; whether JAX computes our spikes."""
-    ran = [f"{name} {_time(t)}" for name, t in row["peers"].items() if not isinstance(t, str)]
+    ran = [f"{name} {duration(t)}" for name, t in row["peers"].items() if not isinstance(t, str)]
     reasons: dict[str, list[str]] = {}
     for name, reason in row["peers"].items():
         if isinstance(reason, str):
@@ -95,7 +95,7 @@ def _layer_note(row: Row) -> str:
             parts.append(f"{name} {found}")
             continue
         memory = "" if found["peak_mb"] is None else f", {found['peak_mb']:.0f} MB"
-        forward, backward = _time(found["forward_seconds"]), _time(found["backward_seconds"])
+        forward, backward = duration(found["forward_seconds"]), duration(found["backward_seconds"])
         parts.append(f"{name} forward {forward}, backward {backward}{memory}")
     return f"{row['workload']} ({row['shape']}, {row['backend']}): {'; '.join(parts)}"
 
@@ -152,7 +152,8 @@ def check_places(json_file: Path | None, readme: Path | None) -> None:
         update_between_markers(readme, BLOCK, "", write=False)
 
 
-def _time(value: float | None) -> str:
+def duration(value: float | None) -> str:
+    """Seconds as text, in ms below one; empty for None."""
     if value is None:
         return ""
     return f"{value:.2f} s" if value >= 1.0 else f"{1e3 * value:.3g} ms"
