@@ -46,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command("doctor", _doctor)
 
+    new = command("new", _new)
+    new.add_argument("name", metavar="NAME", help="of its folder and its Python package")
+
     record = command("record", _record)
     record.add_argument("run_folder", type=user_path, metavar="RUN_FOLDER", help="what a run wrote")
     record.add_argument(
@@ -147,6 +150,17 @@ def _fetch(arguments: argparse.Namespace) -> None:
 
     folder = fetch(arguments.name, source=arguments.source, mirror=arguments.mirror, progress=True)
     print(f"{arguments.name} is ready in {folder}")
+
+
+def _new(arguments: argparse.Namespace) -> None:
+    """Write a paper with all its rooms, which trains on handwritten digits, to be filled."""
+    from core.new.paper import new_paper
+
+    folder = new_paper(arguments.name)
+    print(f"wrote {folder}, and its entries in NOTICE, CITATION.cff, README.md and pyproject.toml")
+    print(
+        f"try it there: uv run --package {folder.name} python train.py --config configs/quick.yaml"
+    )
 
 
 def _record(arguments: argparse.Namespace) -> None:

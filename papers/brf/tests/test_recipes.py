@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,11 @@ from torch import Tensor
 
 from brf.config import PAPER, Config, EcgConfig, SmnistConfig
 from brf.paper import BRF
-from brf.task import load_task
 from core.config import load_yaml
 from core.data import digest, load_digits, load_synthetic_ecg
 from core.neurons import Normal, Uniform
-from core.paper import make_job
-from core.testing.recipe import Recipe, assert_job_follows
+from core.testing.recipe import Recipe, assert_job_follows, job_of
 from core.training.job import Job
-from core.training.seeding import seed_everything
 
 FILES = sorted((PAPER / "configs").glob("*.yaml"))
 
@@ -32,13 +29,6 @@ def _loaded_once() -> Iterator[None]:
         for load in (load_digits, load_synthetic_ecg, digest):
             patch.setattr(f"brf.task.{load.__name__}", cache(load))
         yield
-
-
-def make(config: Config) -> Job:
-    """As :func:`core.paper.run`."""
-    task = load_task(config)
-    seed_everything(config.seed)
-    return make_job(BRF, config, task, torch.device("cpu"))
 
 
 def recipe_of(config: Config) -> Recipe:
@@ -82,7 +72,7 @@ def test_the_job_follows_the_file(file: Path) -> None:
     config = load_yaml(EcgConfig if "ecg" in file.stem else SmnistConfig, file)
     assert_job_follows(
         recipe_of,
-        make,
+        partial(job_of, BRF),
         replace(config, data="embedded", backend="reference", hidden=40),
         ranges=("omega", "b_offset", "tau_mem", "tau_adp", "tau_out"),
         sample=unpermuted,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,9 @@ import torch
 from core.config import from_dict, load_yaml
 from core.data import speech
 from core.neurons import Normal, Uniform
-from core.paper import make_job
-from core.testing.recipe import Recipe, assert_job_follows
-from core.training.job import Job
-from core.training.seeding import seed_everything
+from core.testing.recipe import Recipe, assert_job_follows, job_of
 from sparch.config import PAPER, Config
 from sparch.paper import SPARCH
-from sparch.task import load_task
 
 FILES = sorted((PAPER / "configs").glob("*.yaml"))
 SAMPLES = {"shd": (800, 200), "ssc": (1050, 175, 280), "hd": (380, 100), "sc": (560, 105, 140)}
@@ -43,13 +39,6 @@ def _loaded_once() -> Iterator[None]:
         # tells recordings apart as well as a filterbank does, and at once
         patch.setattr("core.data.utterances.log_mel", lambda x_N: x_N.unfold(0, 400, 160)[:, :40])
         yield
-
-
-def make(config: Config) -> Job:
-    """As :func:`core.paper.run`."""
-    task = load_task(config)
-    seed_everything(config.seed)
-    return make_job(SPARCH, config, task, torch.device("cpu"))
 
 
 def recipe_of(config: Config) -> Recipe:
@@ -102,7 +91,7 @@ def initial_of(config: Config) -> dict[str, Uniform | Normal]:
 def test_the_job_follows_the_file(file: Path) -> None:
     config = load_yaml(Config, file)
     small = replace(config, data="embedded", backend="reference", nb_hiddens=40)
-    assert_job_follows(recipe_of, make, small)
+    assert_job_follows(recipe_of, partial(job_of, SPARCH), small)
 
 
 @pytest.mark.parametrize("dataset", ["shd", "hd"])
@@ -113,4 +102,4 @@ def test_speakers_held_out(dataset: str) -> None:
     other |= {"scheduler_factor": 0.4, "data": "embedded", "backend": "reference"}
     config = from_dict(Config, {"dataset_name": dataset, **other}, "this test")
 
-    assert_job_follows(recipe_of, make, config)
+    assert_job_follows(recipe_of, partial(job_of, SPARCH), config)

@@ -20,8 +20,11 @@ from torch.optim import SGD, Optimizer
 
 from core.layers.dropout import Dropout
 from core.neurons import Normal, Uniform
+from core.paper import Paper, make_job
+from core.settings import SettingsT
 from core.training.job import EpochBatches, Job
 from core.training.schedules import step as step_scheduler
+from core.training.seeding import seed_everything
 
 STEPS, SAMPLES = 20, 4
 """Size of the batch that one training step is taken on."""
@@ -66,6 +69,13 @@ class Recipe:
     test_selects: bool = False
 
 
+def job_of(paper: Paper[SettingsT], config: SettingsT) -> Job:
+    """What :func:`core.paper.run` trains, on the CPU."""
+    task = paper.load_task(config, None)
+    seed_everything(config.seed)
+    return make_job(paper, config, task, torch.device("cpu"))
+
+
 def assert_job_follows(
     recipe_of: Callable[[Any], Recipe],
     make: Callable[[Any], Job],
@@ -78,8 +88,8 @@ def assert_job_follows(
 
     Args:
         recipe_of: What a configuration stands for.
-        make: Seeds everything and makes the job, as a run does, on data where no two samples are
-            equal. Called with changes of ``config`` as well.
+        make: Seeds everything and makes the job, such as :func:`job_of` for a paper, on data where
+            no two samples are equal. Called with changes of ``config`` as well.
         config: The settings, with the keys ``seed``, ``clip_norm`` and ``batch_size``.
         ranges: Keys of two numbers that initial values are drawn by; all are moved as well, and
             the draws have to follow.

@@ -1,0 +1,1 @@
+"""``core new``: a paper with all its rooms, to be filled."""
