@@ -26,6 +26,7 @@ import torch
 from core import neurons, surrogates
 from core.neurons.base import Neuron
 from core.scan.graph import StepGraph, Unfusable
+from core.scan.reach import reached
 from core.scan.trace import Impure, trace
 from core.surrogates import Surrogate
 
@@ -152,8 +153,11 @@ def _checked(neuron: Neuron, dtype: torch.dtype, masked: bool, coefficients: Any
         with nullcontext() if variant in history else _nothing_drawn():
             graph = traced(2)
         if history.get(variant) != graph:
+            before = reached(neuron)
             with _nothing_drawn():
                 again = traced(3)
+            if reached(neuron) != before:
+                raise Impure("its step keeps something outside of its state")
             if again != graph:
                 raise Impure("its step computes something else each time, or by shapes")
     except Impure as error:
