@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ import pytest
 
 from brf.config import PAPER
 from core import checkpoints
+from core.testing import stop_at
 from core.training.progress import RunProgress
 
 from .scripts import (
@@ -186,15 +187,6 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "energy-aware": ("train_smnist", "--lambda_spike", "1e-4", "--batch_size", "40"),
     "ECG": ("train_ecg", "--neuron", "alif"),
 }
-
-
-def stop_at(step: int) -> Callable[[RunProgress, int, float], None]:
-    def count(self: RunProgress, epoch: int, value: float) -> None:
-        self.done += 1
-        if self.done == step:
-            raise KeyboardInterrupt
-
-    return count
 
 
 @pytest.mark.parametrize("name", RECIPES)

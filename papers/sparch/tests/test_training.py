@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ import torch
 
 from core import checkpoints
 from core.config import load_yaml
-from core.testing import assert_same_run, contents, facts, rows, without_notices
+from core.testing import assert_same_run, contents, facts, rows, stop_at, without_notices
 from core.training.progress import RunProgress
 from sparch.config import PAPER, Config
 
@@ -35,15 +34,6 @@ RECIPES: dict[str, tuple[object, ...]] = {
     ),
     "GRU": ("--model_type", "GRU", "--protocol", "published", "--lr", "0.001"),
 }
-
-
-def stop_at(step: int) -> Callable[[RunProgress, int, float], None]:
-    def count(self: RunProgress, epoch: int, value: float) -> None:
-        self.done += 1
-        if self.done == step:
-            raise KeyboardInterrupt
-
-    return count
 
 
 # --- the two commands of the authors' README ------------------------------------------------------

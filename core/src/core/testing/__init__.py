@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from core import checkpoints
 from core.errors import run_main
+from core.training.progress import RunProgress
 
 if TYPE_CHECKING:
     import pytest
@@ -40,6 +42,17 @@ def call_script(paper_folder: Path, script: str, *arguments: object) -> int:
             torch.set_flush_denormal(False)
             torch.set_deterministic_debug_mode("default")
     return 0
+
+
+def stop_at(step: int) -> Callable[[RunProgress, int, float], None]:
+    """In place of :meth:`RunProgress.step`: Ctrl-C at this training step of a run."""
+
+    def count(self: RunProgress, epoch: int, value: float) -> None:
+        self.done += 1
+        if self.done == step:
+            raise KeyboardInterrupt
+
+    return count
 
 
 def message(capsys: pytest.CaptureFixture[str]) -> str:
