@@ -184,12 +184,9 @@ def killed(paper: Path) -> Path:
     return out
 
 
-def test_a_killed_sweep_goes_on(
-    paper: Path, killed: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Its two runs are still running: they are waited for, and none is started again."""
+def test_a_killed_sweep_goes_on(paper: Path, killed: Path) -> None:
+    """Its two runs go on without it: they are waited for, and none is started again."""
     sweep("--seeds", "0-3", "--jobs", "2", "--out", str(killed), "--set", "wait=0.2")
-    assert "train-wait-0.2-seed1: running" in capsys.readouterr().out
     assert [line.split()[:2] for line in starts(killed)] == [
         [f"train-wait-0.2-seed{seed}", "new"] for seed in range(4)
     ]
