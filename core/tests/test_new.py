@@ -150,6 +150,6 @@ def test_it_is_in_the_style_of_the_house(name: str, root: Path) -> None:
         pytest.skip("needs ruff")
     # that core is no library is seen in a whole checkout alone
     for command in (("check", "--ignore=I001"), ("format", "--check")):
-        line = [str(ruff), *command, "--no-cache", "papers"]
+        line: list[str] = [str(ruff), *command, "--no-cache", "papers"]
         result = subprocess.run(line, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout

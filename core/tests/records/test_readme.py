@@ -171,7 +171,7 @@ def test_the_readme_gives_the_command_of_each_row_and_the_page_all_rows(
     row = next(line for line in readme.splitlines() if "| test accuracy (%) |" in line)
     assert row.endswith(
         "| `uv run --package toy core sweep toy train --config configs/ecg_brf.yaml "
-        "--seeds 0-4 --record -- --clip 1` |"
+        "--seeds 0-4 --record --set clip=1` |"
     )
     assert "| no recorded evaluation yet; rounded |" in page
     assert "| no recorded evaluation yet" not in readme

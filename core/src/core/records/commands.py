@@ -40,17 +40,29 @@ def _whole(paper: str, claim: Claim, fields: Mapping[str, object]) -> str:
     words = shlex.split(str(fields["command"]))
     if claim.config is None or len(words) < 2:
         return f"uv run --package {paper} {shlex.join(words)}"
-    rest, flags = iter(words[2:]), []
-    for word in rest:
-        if word in _OF_ONE_RUN:
-            next(rest, None)
-        elif not word.startswith(tuple(f"{flag}=" for flag in _OF_ONE_RUN)):
-            flags.append(word)
+    settings = _settings(words[2:])
     seeds = claim.our_seeds
     whole = seeds == tuple(range(seeds[0], seeds[-1] + 1))
     span = f"{seeds[0]}-{seeds[-1]}" if whole else ",".join(map(str, seeds))
-    after = f" -- {shlex.join(flags)}" if flags else ""
+    after = f" --set {shlex.join(settings)}" if settings else ""
     return (
         f"uv run --package {paper} core sweep {paper} {Path(words[1]).stem} "
         f"--config {claim.config} --seeds {span} --record{after}"
     )
+
+
+def _settings(words: Sequence[str]) -> list[str]:
+    """Flags of a run as ``KEY=VALUE``, but for those that a sweep sets itself."""
+    values: dict[str, list[str]] = {}
+    key = ""
+    for word in words:
+        if word.startswith("--"):
+            key, equals, value = word.partition("=")
+            values[key] = [value] if equals else []
+        elif key:
+            values[key].append(word)
+    return [
+        f"{key.lstrip('-')}={' '.join(given) or 'true'}"
+        for key, given in values.items()
+        if key not in _OF_ONE_RUN
+    ]
