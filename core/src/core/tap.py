@@ -23,8 +23,8 @@ class Onlooker(Protocol):
         """``x`` ``[..., I]`` was multiplied by ``weight`` ``[N, I]``."""
         ...
 
-    def scanned(self, case: Case, given: Any, output_TBN: Tensor) -> None:
-        """A neuron ran over time; ``given`` is the state that the caller gave, or None."""
+    def scanned(self, case: Case, given: Any, output_TBN: Tensor, backend: str) -> None:
+        """A neuron ran over time on a backend; ``given`` is the caller's state, or None."""
         ...
 
 

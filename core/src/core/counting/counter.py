@@ -81,7 +81,7 @@ class Counter:
         name = self._names.get(id(weight), "unnamed")
         _add_product(self._layer(name).input, id(weight), weight, *_nonzero(x), x.numel())
 
-    def scanned(self, case: Case, given: Any, output_TBN: Tensor) -> None:
+    def scanned(self, case: Case, given: Any, output_TBN: Tensor, backend: str) -> None:
         """See :class:`core.tap.Onlooker`."""
         neuron = case.neuron
         layer = self._layer(self._names.get(id(neuron), type(neuron).__name__))

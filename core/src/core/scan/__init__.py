@@ -2,5 +2,15 @@
 
 from core.scan.case import Case
 from core.scan.dispatch import BACKENDS, Backend, choose, refuse_unknown, scan
+from core.scan.explanation import Explained, explain
 
-__all__ = ["BACKENDS", "Backend", "Case", "choose", "refuse_unknown", "scan"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Case",
+    "Explained",
+    "choose",
+    "explain",
+    "refuse_unknown",
+    "scan",
+]

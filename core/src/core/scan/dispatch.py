@@ -195,7 +195,7 @@ def scan(
     before = neuron.initial_state(current_TBN.shape[1], generator) if state is None else state
     output_TBN, after = chosen.run(case, before)
     if (looking := onlooker()) is not None:
-        looking.scanned(case, state, output_TBN)
+        looking.scanned(case, state, output_TBN, chosen.name)
     return output_TBN, after
 
 
