@@ -351,3 +351,13 @@ def test_augmented_batches_are_functions_of_seed_epoch_and_recording(
     for other in (seen(4), seen(3, seed=1)):
         assert any(not torch.equal(first[label], other[label]) for label in range(6))
     assert any(not torch.equal(first[label], x[: 1 + label, label]) for label in range(6))
+
+
+def test_a_truncated_wav_is_not_read(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.wav"
+    soundfile.write(whole, np.zeros(1600, dtype=np.int16), 16000)
+    assert len(read_waveform(whole)) == 1600
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(whole.read_bytes()[:-800])
+    with pytest.raises(UserError, match=r"is truncated: it announces 3244 bytes and has 2444"):
+        read_waveform(cut)

@@ -24,6 +24,7 @@ UP = "../../../evil"
     [
         {"seed": f"0/{UP}"},
         {"seed": True},
+        {"seed": -1},
         {"config_hash": f"{UP}/a"},
         {"config_hash": "0123abc"},
         {"config_file": None, "task": UP},

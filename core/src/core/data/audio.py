@@ -62,6 +62,7 @@ def read_waveform(path: Path, *, sample_rate: RateRule = "resample") -> Tensor:
     """
     import soundfile  # here: not needed for the other data sets
 
+    _refuse_truncated_wav(path)
     try:
         with soundfile.SoundFile(path) as file:
             rate, frames, channels = file.samplerate, file.frames, file.channels
@@ -86,6 +87,20 @@ def read_waveform(path: Path, *, sample_rate: RateRule = "resample") -> Tensor:
     from torchaudio.functional import resample
 
     return resample(waveform_N, rate, SAMPLE_RATE)
+
+
+def _refuse_truncated_wav(path: Path) -> None:
+    """A wav says how long it is, and libsndfile reads what is there without a word."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:  # told better by whoever reads it
+        return
+    announced = int.from_bytes(head[4:8], "little") + 8
+    streamed = announced in (8, 2**32 + 7)  # written without knowing the end
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE" and not streamed and announced > size + 1:
+        raise _bad(path, f"is truncated: it announces {announced} bytes and has {size}")
 
 
 def _bad(path: Path, problem: str) -> UserError:

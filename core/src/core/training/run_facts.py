@@ -90,4 +90,6 @@ def read_facts(run_folder: Path) -> dict[str, Any]:
         str(path),
         "put back a copy, or start the run again; was it written by this version?",
     )
+    if facts["seed"] < 0:  # no run has one, and a record's name could not tell it from another
+        raise UserError(f"{path}: seed is {facts['seed']}, which no run has; put back a copy")
     return facts
