@@ -21,7 +21,7 @@ def commands(paper: str, claims: Sequence[Claim], records: Sequence[Record]) -> 
     """
     found = {}
     for claim in claims:
-        of = [record for record in records if _about(claim, record)]
+        of = [record for record in records if _about(claim, record) and not record.changes]
         if of and "command" in of[-1].fields:
             found[claim.id] = _whole(paper, claim, of[-1].fields)
     return found
