@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from torch import nn
 
 from core import checkpoints
 from core.config import load_yaml, to_yaml
+from core.config_ranges import number
 from core.errors import UserError
 from core.records import (
     Record,
@@ -57,10 +58,10 @@ from ..training_toy import make_job, train
 
 @dataclass(frozen=True)
 class Config:
-    lr: float = 0.1
-    epochs: int = 3
+    lr: float = number(0.1, above=0, most=1)
+    epochs: int = number(3, least=0, most=100)
     model: Literal["a", "b"] = "a"
-    sizes: list[int] = field(default_factory=lambda: [1, 2])
+    sizes: list[int] = number([1, 2], least=1, most=100)
     out: Path | None = None
     fast: bool = True
 

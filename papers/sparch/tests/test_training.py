@@ -223,7 +223,8 @@ def test_evaluate_script(trained: Path, tiny_shd: Path, capsys: Capture) -> None
     path = trained / "best.safetensors"
     capsys.readouterr()
     assert call(path, "--json", "--data_folder", tiny_shd, script="evaluate") == 0
-    told, result = capsys.readouterr().out.splitlines()
+    told, counts, result = capsys.readouterr().out.splitlines()
+    assert counts.startswith("counts per sample: ")
     tests = facts(trained)["tests"]
     assert told.startswith("test of the LIF in best.safetensors on shd-unverified (shd), 2 times")
     found = json.loads(result)

@@ -9,7 +9,7 @@ from typing import Any
 from core.data.registry import is_embedded
 from core.errors import UserError
 from core.outside.shape import check, inside
-from core.outside.text import read_yaml
+from core.outside.text import read_yaml, shown
 from core.records.defaults import default_settings
 from core.records.runs import PLACE_KEYS
 
@@ -68,7 +68,11 @@ def refuse_trial(line: Mapping[str, Any], paper_folder: Path) -> None:
     if line["config_file"] is None:
         raise _trial(f"{line['id']} started from no file in configs/")
     if changed := changes(line, paper_folder):
-        raise _trial(f"{line['id']} differs from {line['config_file']} in {', '.join(changed)}")
+        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+        names = ", ".join(
+            key if key.isprintable() and len(key) < 80 else shown(key) for key in changed[:5]
+        )
+        raise _trial(f"{line['id']} differs from {line['config_file']} in {names}{more}")
 
 
 def refuse_trial_data(line: Mapping[str, Any]) -> None:
