@@ -167,6 +167,26 @@ def test_private_patterns_let_pass(parts: list[bytes]) -> None:
     assert not any(re.search(pattern, b"/".join(parts)) for pattern in PRIVATE.values())
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link may name behind ``#``: the page's headings, as GitHub spells them."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [path for path in files() if path.suffix == ".md"]
+    links = [
+        (page, *link)
+        for page in pages
+        for link in re.findall(r"\]\((?!\w+:)([^)#]*)#?([^)]*)\)", page.read_text("utf-8"))
+    ]
+    assert len(links) > 30
+    for page, file, anchor in links:
+        target = page.parent / file if file else page
+        assert target.exists(), f"{page} shows {file}"
+        assert not anchor or anchor in anchors(target), f"{page} shows {file}#{anchor}"
+
+
 # ---- the test command stands in README.md, and continuous integration runs that very line
 
 
