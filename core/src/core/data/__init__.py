@@ -21,7 +21,9 @@
 ``core.data.augmentation``      random changes of a waveform that keep the word
 ``core.data.synthetic_events``  embedded look-alikes of SHD and SSC, generated
 ``core.data.synthetic_speech``  embedded look-alikes of HD and SC, generated
+``core.data.cue_accumulation``  the cue task, generated
 ``core.data.batches``           splits, sequences, time-first batches
+``core.data.presentation``      samples scaled and slowed; the order of PyTorch's loader
 ``core.data.digests``           a short name of the data a run used
 ==============================  ==================================================================
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from core.data.binning import bin_events as bin_events
     from core.data.binning import event_batches as event_batches
     from core.data.binning import linear_edges as linear_edges
+    from core.data.cue_accumulation import cue_batches as cue_batches
     from core.data.digests import digest as digest
     from core.data.digits import load_digits as load_digits
     from core.data.images import ImageData as ImageData
@@ -64,6 +67,7 @@ _MODULE_OF = {
     "ImageData": "images",
     "audio_batches": "utterances",
     "bin_events": "binning",
+    "cue_batches": "cue_accumulation",
     "digest": "digests",
     "event_batches": "binning",
     "events_from_lists": "own_events",

@@ -35,6 +35,7 @@ class Purpose(IntEnum):
     ORDER = 3
     SPEAKERS = 4
     AUGMENTATION = 5
+    CUES = 6
 
 
 def split_indices(
