@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from core.layers import Network
 from core.neurons import Neuron
-from sparch.published import from_published, to_published
+from sparch.published import NAMES
 
 FOLDER = Path(__file__).parent / "golden"
 #: Both are tested where a spiking layer is.
@@ -58,7 +58,7 @@ def close(
 
 def layer_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """A single spiking layer's tensors by our names."""
-    inside = from_published({f"snn.0.{name}": tensor for name, tensor in weights.items()})
+    inside = NAMES.from_published({f"snn.0.{name}": tensor for name, tensor in weights.items()})
     return {name.removeprefix("snn.0."): tensor for name, tensor in inside.items()}
 
 
@@ -77,7 +77,7 @@ def states_of(network: Network, arrays: dict[str, Tensor], prefix: str) -> list[
 def check_gradients(module: nn.Module, theirs: dict[str, Tensor], *, single: bool = False) -> None:
     """Every recorded gradient, and no other."""
     ours = {name: parameter.grad for name, parameter in module.named_parameters()}
-    theirs = layer_names(theirs) if single else from_published(theirs)
+    theirs = layer_names(theirs) if single else NAMES.from_published(theirs)
     assert set(ours) == set(theirs)
     for name, gradient in ours.items():
         close(f"gradient of {name}", gradient, theirs[name])
@@ -85,6 +85,6 @@ def check_gradients(module: nn.Module, theirs: dict[str, Tensor], *, single: boo
 
 def check_buffers(module: nn.Module, theirs: dict[str, Tensor]) -> None:
     """Batch norm's buffers after the call, by the authors' names."""
-    after = to_published(module.state_dict())
+    after = NAMES.to_published(module.state_dict())
     for name, value in theirs.items():
         close(f"{name} after the call", after[name], value)

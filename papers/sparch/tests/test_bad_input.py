@@ -20,7 +20,7 @@ from core.data.synthetic_speech import write_synthetic_sc
 from core.testing import contents, facts, message
 from core.training.run_folder import RunFolder
 from sparch.models import SNN
-from sparch.published import to_published
+from sparch.published import NAMES
 
 from .scripts import TINY, call, refusal
 
@@ -272,7 +272,7 @@ def test_checkpoint_of_another_paper(tmp_path: Path, capsys: Capture) -> None:
 
 def test_checkpoint_with_an_odd_layer(tmp_path: Path, capsys: Capture) -> None:
     """Settings are read off the first layer; one that contradicts it is named."""
-    weights = to_published(SNN((1, None, 700), [5, 5, 20]).state_dict())
+    weights = NAMES.to_published(SNN((1, None, 700), [5, 5, 20]).state_dict())
     torch.save({**weights, "snn.1.b": torch.zeros(5)}, tmp_path / "weights.pth")
     told = refusal(capsys, tmp_path / "weights.pth", "--data_folder", "embedded", script="evaluate")
     assert "belongs to another network: 'snn.1.neuron.b' is not part of this network" in told
@@ -304,7 +304,7 @@ def test_checkpoint_of_a_lost_network(tmp_path: Path, capsys: Capture) -> None:
     model = SNN((1, None, 700), [5, 5, 20])
     with torch.no_grad():
         next(model.parameters())[0, 0] = float("nan")
-    torch.save(to_published(model.state_dict()), tmp_path / "weights.pth")
+    torch.save(NAMES.to_published(model.state_dict()), tmp_path / "weights.pth")
     told = refusal(capsys, tmp_path / "weights.pth", "--data_folder", "embedded", script="evaluate")
     assert "weights.pth holds a network that is lost: snn.0.W.weight with NaN" in told
 
@@ -349,7 +349,7 @@ def test_recording_with_nan(tmp_path: Path, capsys: Capture) -> None:
     assert told.startswith(f"{place}{paths['test']} holds NaN or infinite values")
     # evaluate.py has no run around it
     weights = tmp_path / "weights.pth"
-    torch.save(to_published(SNN((1, None, 40), [5, 5, 35]).state_dict()), weights)
+    torch.save(NAMES.to_published(SNN((1, None, 40), [5, 5, 35]).state_dict()), weights)
     assert call(weights, "--data_folder", tmp_path / "sc", script="evaluate") == 1
     assert message(capsys).startswith(f"the input is not finite in batch 1: {paths['test']} holds")
 

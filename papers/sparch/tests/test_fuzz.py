@@ -14,7 +14,7 @@ from core.testing.mutations import of_safetensors, outcomes, tensors_of_others
 from sparch.config import Config
 from sparch.models import build
 from sparch.paper import SPARCH
-from sparch.published import read, to_published
+from sparch.published import NAMES, read
 
 CONFIG = Config(model_type="RadLIF", nb_hiddens=6)
 
@@ -27,7 +27,7 @@ def rebuilt(path: Path) -> None:
 
 def test_state_dicts(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
-    state = dict(to_published(build(CONFIG, 700, 20).state_dict()))
+    state = dict(NAMES.to_published(build(CONFIG, 700, 20).state_dict()))
     state |= {f"snn.{n}.W.weight": torch.zeros(6, 2) for n in (7, 10**9)}
     path.touch()
     outcomes(path, tensors_of_others(state, 1), lambda: rebuilt(path))

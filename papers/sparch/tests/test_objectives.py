@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from core.layers import NetworkOutput
 from core.losses import firing_rate_penalty
 from core.metrics import BatchResult, Totals
+from core.spoken.networks import ANN
+from core.spoken.training import RatePenalty, make_objective
 from core.training.schedules import plateau_of_accuracy, step
-from sparch.models import ANN, SNN
-from sparch.objectives import RatePenalty, make_objective
+from sparch.models import SNN
 
 from .parity import FOLDER
 

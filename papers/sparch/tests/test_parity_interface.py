@@ -9,9 +9,10 @@ import torch
 
 from core.layers import SoftmaxSumReadout, SpikingLayer
 from core.paper import count_parameters
+from core.spoken.networks import ANN, NON_SPIKING
 from sparch.config import Config
-from sparch.models import ANN, NON_SPIKING, SNN, SPIKING, build
-from sparch.published import from_published, to_published
+from sparch.models import SNN, SPIKING, build
+from sparch.published import NAMES
 
 
 @pytest.fixture(autouse=True)
@@ -188,7 +189,7 @@ def test_random_start_is_the_default_of_settings() -> None:
 
 def test_names_of_tensors_there_and_back() -> None:
     model = SNN((1, None, 6), [5, 3], "RadLIF", use_bias=True)
-    published = to_published(model.state_dict())
+    published = NAMES.to_published(model.state_dict())
     norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     hidden = ["alpha", "beta", "a", "b", "W.weight", "W.bias", "V.weight"]
     readout = ["alpha", "W.weight", "W.bias"]
@@ -197,13 +198,13 @@ def test_names_of_tensors_there_and_back() -> None:
         *(f"snn.1.{name}" for name in readout),
         *(f"snn.{i}.norm.{name}" for i in (0, 1) for name in norm),
     }
-    ours = from_published(published)
+    ours = NAMES.from_published(published)
     assert list(ours) == list(model.state_dict())
     assert all(ours[name] is published[key] for name, key in zip(ours, published, strict=True))
-    assert from_published(ours).keys() == ours.keys()
+    assert NAMES.from_published(ours).keys() == ours.keys()
 
 
 def test_names_that_belong_to_neither_scheme_stay() -> None:
     weights = {name: torch.zeros(1) for name in ("snn.0.gamma", "alpha", "ann.0.Wz.weight")}
-    assert from_published(weights).keys() == weights.keys()
-    assert to_published(weights).keys() == weights.keys()
+    assert NAMES.from_published(weights).keys() == weights.keys()
+    assert NAMES.to_published(weights).keys() == weights.keys()

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from core.layers import PooledReadout, SoftmaxSumReadout, SpikingLayer
 from core.layers.gated import GatedLayer
 from core.scan import scan
-from sparch.models import NON_SPIKING, NORMALIZATIONS, SPIKING
+from core.spoken.networks import NON_SPIKING, NORMALIZATIONS
+from sparch.models import SPIKING
 
 from .parity import (
     BACKENDS,

@@ -15,8 +15,9 @@ from torch.nn.functional import cross_entropy
 from core.layers import SpikingLayer
 from core.losses import firing_rate_penalty
 from core.paper import count_parameters
-from sparch.models import ANN, NON_SPIKING, SNN, SPIKING
-from sparch.published import from_published, to_published
+from core.spoken.networks import ANN, NON_SPIKING
+from sparch.models import SNN, SPIKING
+from sparch.published import NAMES
 
 from .parity import (
     BACKENDS,
@@ -75,7 +76,7 @@ def spiking_network(name: str, backend: str) -> SNN:
         backend=backend,
         **network_options(settings),
     ).double()
-    network.load_state_dict(from_published(part(arrays, "before__")))
+    network.load_state_dict(NAMES.from_published(part(arrays, "before__")))
     for i, layer in enumerate(network.snn):
         if f"dropmask_{i}" in arrays:
             assert isinstance(layer, SpikingLayer)
@@ -137,7 +138,7 @@ def test_other_network(name: str) -> None:
         settings["ann_type"],
         **network_options(settings),
     ).double()
-    network.load_state_dict(from_published(part(arrays, "before__")))
+    network.load_state_dict(NAMES.from_published(part(arrays, "before__")))
     x = arrays["x"].clone().requires_grad_()
     y, rates = network(x)
     assert rates is None
@@ -164,7 +165,7 @@ def test_three_updates(kind: str, backend: str) -> None:
     arrays, settings = golden(f"train_{kind}"), config(f"train_{kind}")
     inputs = arrays["step1_x"].shape[2]
     network = SNN((6, None, inputs), settings["layer_sizes"], kind, backend=backend).double()
-    network.load_state_dict(from_published(part(arrays, "step0__")))
+    network.load_state_dict(NAMES.from_published(part(arrays, "step0__")))
     optimizer = torch.optim.Adam(network.parameters(), lr=settings["lr"])
     for k in (1, 2, 3):
         target = arrays[f"step{k}_y"]
@@ -183,7 +184,7 @@ def test_three_updates(kind: str, backend: str) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        after = to_published(network.state_dict())
+        after = NAMES.to_published(network.state_dict())
         recorded = part(arrays, f"step{k}__")
         assert set(after) == set(recorded)
         for name, value in recorded.items():
@@ -198,7 +199,7 @@ def test_seed_gives_the_authors_network_and_states(kind: str) -> None:
     network = build((4, None, settings["I"]), settings["layer_sizes"], kind)
     recorded = part(arrays, "init__")
     trained = {name for name, _ in network.named_parameters()}
-    theirs = from_published(recorded)
+    theirs = NAMES.from_published(recorded)
     assert trained < set(theirs)
     for name in trained:
         ours = network.get_parameter(name)

@@ -35,7 +35,7 @@ ADAPTIVE = {
 def _loaded_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for load in (speech.load_event_split, speech.load_utterance_split):
-            patch.setattr(f"sparch.task.{load.__name__}", cache(load))
+            patch.setattr(f"core.spoken.task.{load.__name__}", cache(load))
         # tells recordings apart as well as a filterbank does, and at once
         patch.setattr("core.data.utterances.log_mel", lambda x_N: x_N.unfold(0, 400, 160)[:, :40])
         yield

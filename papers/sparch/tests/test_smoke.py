@@ -17,12 +17,13 @@ from core.config import load_yaml, to_dict
 from core.counting import Counts
 from core.metrics import Metrics
 from core.paper import Evaluations, count_parameters, evaluation
+from core.spoken.networks import NON_SPIKING
+from core.spoken.training import make_objective
 from core.testing import facts, rows, without_notices
 from core.training.loop import backpropagation_step, evaluate, train_one_epoch
 from sparch.config import PAPER, Config
-from sparch.models import NON_SPIKING, SNN, SPIKING, build
-from sparch.objectives import make_objective
-from sparch.published import infer_config, to_published
+from sparch.models import SNN, SPIKING, build
+from sparch.published import NAMES, infer_config
 
 from .scripts import TINY, call
 
@@ -217,7 +218,7 @@ def test_settings_are_read_off_a_state_dict(kind: str, options: dict[str, object
 def test_authors_state_dict_scores_as_ours(tmp_path: Path, capsys: Capture) -> None:
     torch.manual_seed(1)
     model = SNN((1, None, 700), [6, 6, 20], "RadLIF")
-    theirs = to_published(model.state_dict())
+    theirs = NAMES.to_published(model.state_dict())
     torch.save(theirs, tmp_path / "theirs.pth")
     torch.save({f"module.{key}": value for key, value in theirs.items()}, tmp_path / "ddp.pth")
     torch.manual_seed(1)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-
-from torch import nn
 
 from core import checkpoints
 from core.config import to_yaml
 from core.errors import UserError
 from core.files import write_text_atomically
-from core.paper import Task, carry_out, final_tests, opened, prepare, refuse_place
+from core.paper import carry_out, final_tests, opened, prepare, refuse_place
+from core.spoken.log import told
+from core.spoken.training import refuse_batch_of_one
 from core.training.fit import STATE
 from core.training.job import Job
 from core.training.run_folder import RESUME, RunFolder, explained
@@ -65,12 +63,12 @@ def _train(config: Config, base: Path | None) -> None:
     if earlier is None:
         refuse_place(SPARCH, settings, base)
     prepared = prepare(SPARCH, settings, threads=threads)
-    _refuse_batch_of_one(settings, prepared.task, prepared.job.model)
+    refuse_batch_of_one(settings, prepared.task, prepared.job.model)
     with opened(SPARCH, prepared, base, earlier=earlier) as folder:
         if folder.facts.get("epochs_planned") != prepared.job.epochs:
             with explained(f"cannot write into {folder.path}", "make room"):
                 _plan_more(folder, settings, prepared.job)
-        with _told(folder.path, config):
+        with told(folder.path, to_file=config.log_tofile):
             if config.log_tofile:
                 print(f"{to_yaml(settings)}{prepared.job.model}")
             carry_out(SPARCH, prepared, folder, resumed=earlier is not None)
@@ -99,26 +97,6 @@ def _continued(config: Config, folder: Path) -> Config:
     return replace(config, nb_epochs=done + config.nb_epochs)
 
 
-def _refuse_batch_of_one(config: Config, task: Task, model: nn.Module) -> None:
-    """The readout of a network without spikes takes batch norm over samples alone.
-
-    Raises:
-        UserError: A training batch is a single sample; the authors' code dies there, at the end of
-            the first epoch.
-    """
-    samples, size = task.train.samples, config.batch_size
-    batch_norm = any(isinstance(module, nn.BatchNorm1d) for module in model.modules())
-    fitting = [n for n in range(1, samples + 1) if (samples % n or n) > 1]  # samples of the last
-    if config.is_spiking or not batch_norm or size in fitting or size > samples > 1:
-        return
-    nearest = [*[n for n in fitting if n < size][-1:], *[n for n in fitting if n > size][:1]]
-    use = f"--batch_size {' or '.join(map(str, nearest))}, or " if nearest else ""
-    raise UserError(
-        f"--batch_size {size} leaves a single one of {samples} training samples for the last "
-        f"batch, on which batch norm cannot be trained; use {use}--normalization layernorm"
-    )
-
-
 def _plan_more(folder: RunFolder, config: Config, job: Job) -> None:
     """Let ``config.yaml`` and ``run.json`` say that the run is to be longer."""
     write_text_atomically(folder.path / "config.yaml", to_yaml(config))
@@ -137,24 +115,5 @@ def _test_only(config: Config) -> None:
     assert folder is not None, "the settings demand it"
     refuse_changes(_stored(folder), config, NETWORK_KEYS, flag="--only_do_testing")
     prepared = prepare(SPARCH, config)
-    with _told(folder, config):
+    with told(folder, to_file=config.log_tofile):
         print(final_tests(SPARCH, prepared, folder))
-
-
-@contextmanager
-def _told(folder: Path, config: Config) -> Iterator[None]:
-    """Send what is printed to ``log/exp.log`` of ``folder`` where the settings ask for it."""
-    if not config.log_tofile:
-        yield
-        return
-    path = folder / "log" / "exp.log"
-    try:
-        path.parent.mkdir(exist_ok=True)
-        log = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115  closed below
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path} ({error.strerror}); leave --log_tofile out"
-        ) from error
-    print(f"writing to {path}")
-    with log, redirect_stdout(log):
-        yield

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from core import checkpoints
-from core.data.binning import BinnedEvents, bin_events, linear_edges
+from core.data.binning import BinnedEvents
 from core.data.events import EventData
 from core.data.fetch import is_present
 from core.data.speech import find_speech, load_event_split
@@ -25,12 +25,13 @@ from core.projection import project
 from core.records import load_manifest
 from core.records.pictures import Drawn
 from core.scan import scan
+from core.spoken.names import outer_shapes
+from core.spoken.networks import NON_SPIKING
 from core.training.seeding import seed_everything
 from sparch.config import PAPER, Config
-from sparch.models import NON_SPIKING, SNN, SPIKING, build
+from sparch.models import SNN, SPIKING, build
 from sparch.paper import SPARCH
-from sparch.published import outer_shapes
-from sparch.task import MAX_TIME, STEPS
+from sparch.task import BINNING
 
 FOLDER = PAPER / "results" / "figures"
 _BATCH = 128
@@ -142,7 +143,7 @@ def one_utterance(network: Kept, test: EventData, data: str) -> Drawn:
         layers,
         FOLDER / f"raster_{data}.png",
         title=f'{network.label}: "{spoken}" of {data}, recognised as "{heard}"',
-        step_ms=1000 * MAX_TIME / (STEPS - 1),
+        step_ms=BINNING.step_ms,
         posterior_TC=sums_TC.softmax(-1).numpy(),
         classes=test.words,
     )
@@ -237,7 +238,7 @@ def _test_set(dataset: str, data: str) -> EventData | None:
 
 
 def _binned(events: EventData) -> BinnedEvents:
-    return bin_events(events, linear_edges(STEPS, MAX_TIME))
+    return BINNING(events)
 
 
 def _label(model: str, hiddens: int) -> str:
