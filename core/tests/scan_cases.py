@@ -90,6 +90,7 @@ class Run:
         dtype: Precision.
         seed: Of everything random.
         exact: On a grid, so that recurrent sums do not depend on their order.
+        traced: With a trace of every field of the state.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Run:
         dtype: torch.dtype = torch.float32,
         seed: int = 0,
         exact: bool = True,
+        traced: bool = False,
     ) -> None:
         torch.manual_seed(seed)
         batch, size = shape[1:]
@@ -124,26 +126,29 @@ class Run:
             torch.randn(shape).to(dtype),
             *[torch.randn(batch, size).to(dtype) for _ in start],
         ]
+        self.record = self.neuron.State._fields[::-1] if traced else ()
+        self.gradients += [torch.randn(shape).to(dtype) for _ in self.record]
 
     @property
     def case(self) -> Case:
         """What a backend is asked to run."""
-        return Case(self.neuron, self.current, self.weight, self.mask)
+        return Case(self.neuron, self.current, self.weight, self.mask, {}, self.record)
 
     def outputs(self, backend: str) -> list[Tensor]:
-        """Output and final state."""
-        output, final = scan(
+        """Output, final state and traces."""
+        output, final, traces = scan(
             self.neuron,
             self.current,
             recurrent_weight=self.weight,
             spike_mask_TBN=self.mask,
             state=self.state,
             backend=backend,
+            record=self.record,
         )
-        return [output, *final]
+        return [output, *final, *traces.values()]
 
     def __call__(self, backend: str) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Output and final state, and gradients of everything by name."""
+        """Outputs as :meth:`outputs`, and gradients of everything by name."""
         return self.differentiate(self.outputs(backend))
 
     def differentiate(self, outputs: list[Tensor]) -> tuple[list[Tensor], dict[str, Tensor]]:

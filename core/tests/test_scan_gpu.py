@@ -108,7 +108,8 @@ def run(where: str, neuron: Neuron, leaves: Leaves) -> tuple[Tensor, Any]:
     weight, mask = leaves.get("weight"), leaves.get("mask")
     case = Case(neuron, leaves["current"], weight, mask)
     assert backend.not_taken(case) is None
-    return (backend if where == "gpu" else reference).run(case, state)
+    output, final, _ = (backend if where == "gpu" else reference).run(case, state)
+    return output, final
 
 
 def weighted(output: Tensor, final: Any) -> Tensor:

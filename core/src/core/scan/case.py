@@ -13,6 +13,9 @@ from core.neurons.base import Neuron
 from core.scan.graph import StepGraph
 from core.scan.kinds import graph_of
 
+Traces = dict[str, Tensor]
+"""Field of the state -> its value after every step, ``[T, B, N]``."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -24,6 +27,7 @@ class Case:
         recurrent_weight: ``[N, N]`` or None.
         spike_mask_TBN: 0 where a spike is deleted, or None.
         pathways: Field of the state -> ``[N, N]``, beside the spike's ``recurrent_weight``.
+        record: Fields of the state whose value after every step is wanted.
     """
 
     neuron: Neuron
@@ -31,6 +35,7 @@ class Case:
     recurrent_weight: Tensor | None = None
     spike_mask_TBN: Tensor | None = None
     pathways: Mapping[str, Tensor] = field(default_factory=dict)
+    record: tuple[str, ...] = ()
 
     @cached_property
     def coefficients(self) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from core.errors import UserError
 from core.neurons.base import Neuron
 from core.opaque import uncompiled
 from core.scan import reference
-from core.scan.case import Case
+from core.scan.case import Case, Traces
 from core.scan.cpu import backend as cpu
 from core.scan.gpu import backend as gpu
 from core.tap import onlooker
@@ -34,7 +34,8 @@ class Backend:
         verified: Whether its contract was tested on its device; ``auto`` takes no other.
         here: What this machine offers it, one line for ``core doctor``.
         unsupported: Why it cannot take a case on its device, or None when it can.
-        run: Runs a case from a state: the output ``[T, B, N]`` and the state after the last step.
+        run: Runs a case from a state: the output ``[T, B, N]``, the state after the last step, and
+            the traces that were asked for.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Backend:
     verified: bool
     here: Callable[[], str]
     unsupported: Callable[[Case], str | None]
-    run: Callable[[Case, Any], tuple[Tensor, Any]]
+    run: Callable[[Case, Any], tuple[Tensor, Any, Traces]]
 
     def refuses(self, case: Case) -> str | None:
         """Why it cannot take a case, or None when it can."""
@@ -147,6 +148,36 @@ def _fastest(case: Case) -> Backend:
     return candidate
 
 
+@overload
+def scan(
+    neuron: Neuron,
+    current_TBN: Tensor,
+    *,
+    recurrent_weight: Tensor | None = ...,
+    spike_mask_TBN: Tensor | None = ...,
+    pathways: Mapping[str, Tensor] | None = ...,
+    state: Any = ...,
+    backend: str = ...,
+    generator: torch.Generator | None = ...,
+    record: None = ...,
+) -> tuple[Tensor, Any]: ...
+
+
+@overload
+def scan(
+    neuron: Neuron,
+    current_TBN: Tensor,
+    *,
+    recurrent_weight: Tensor | None = ...,
+    spike_mask_TBN: Tensor | None = ...,
+    pathways: Mapping[str, Tensor] | None = ...,
+    state: Any = ...,
+    backend: str = ...,
+    generator: torch.Generator | None = ...,
+    record: Sequence[str],
+) -> tuple[Tensor, Any, Traces]: ...
+
+
 @uncompiled
 def scan(
     neuron: Neuron,
@@ -158,7 +189,8 @@ def scan(
     state: Any = None,
     backend: str = "auto",
     generator: torch.Generator | None = None,
-) -> tuple[Tensor, Any]:
+    record: Sequence[str] | None = None,
+) -> tuple[Tensor, Any] | tuple[Tensor, Any, Traces]:
     """Run a neuron over time.
 
     For every step ``t``: ``current[t] += recurrent_weight @ spike[t-1]`` where there is a
@@ -179,24 +211,41 @@ def scan(
         state: State before the first step, None for the neuron's own initial state.
         backend: See :func:`choose`.
         generator: Passed to the neuron's ``initial_state``.
+        record: Fields of the state whose value after every step is wanted, such as
+            ``("potential",)``. Each costs the memory of one more output; gradients go through.
 
     Returns:
         ``output_TBN`` (spikes, or potentials of a neuron that does not spike) and the state
-        after the last step.
+        after the last step; with ``record``, also the traces: field -> ``[T, B, N]``.
 
     Raises:
-        ValueError: Shapes that do not fit, or recurrence or a spike mask on a neuron that does
-            not spike.
+        ValueError: Shapes that do not fit, recurrence or a spike mask on a neuron that does not
+            spike, or a field that the state does not have.
         UserError: A backend that is unknown or cannot take the case.
     """
-    case = Case(neuron, current_TBN, recurrent_weight, spike_mask_TBN, dict(pathways or {}))
+    fields = _fields(neuron, record)
+    case = Case(neuron, current_TBN, recurrent_weight, spike_mask_TBN, dict(pathways or {}), fields)
     _check(case)
     chosen = choose(case, backend)
     before = neuron.initial_state(current_TBN.shape[1], generator) if state is None else state
-    output_TBN, after = chosen.run(case, before)
+    output_TBN, after, traces = chosen.run(case, before)
     if (looking := onlooker()) is not None:
         looking.scanned(case, state, output_TBN, chosen.name)
-    return output_TBN, after
+    return (output_TBN, after) if record is None else (output_TBN, after, traces)
+
+
+def _fields(neuron: Neuron, record: Sequence[str] | None) -> tuple[str, ...]:
+    if isinstance(record, str):
+        raise ValueError(f"record is a sequence of names, such as record=({record!r},)")
+    names = tuple(dict.fromkeys(record or ()))
+    for name in names:
+        if name not in neuron.State._fields:
+            raise ValueError(f"nothing to record is called {name!r}: {_known(neuron)}")
+    return names
+
+
+def _known(neuron: Neuron) -> str:
+    return f"the state of {type(neuron).__name__} has {', '.join(neuron.State._fields)}"
 
 
 def _check(case: Case) -> None:
@@ -216,11 +265,7 @@ def _check(case: Case) -> None:
         if name == "spike":
             raise ValueError("the pathway of the spike is recurrent_weight")
         if name not in neuron.State._fields:
-            fields = ", ".join(neuron.State._fields)
-            raise ValueError(
-                f"no pathway can start at {name!r}: the state of {type(neuron).__name__} "
-                f"has {fields}"
-            )
+            raise ValueError(f"no pathway can start at {name!r}: {_known(neuron)}")
         expected[f"pathway {name!r}"] = (weight, square)
     for what, (tensor, shape) in expected.items():
         if tensor is None:

@@ -11,12 +11,13 @@ from torch import Tensor
 from core.neurons.base import Neuron
 from core.opaque import watched
 from core.scan import reference
-from core.scan.case import Case
+from core.scan.case import Case, Traces
 from core.scan.graph import Unfusable
 from core.scan.kinds import graph_of
 
 Apply = Callable[..., Sequence[Tensor]]
-"""``(graph, current, weight, mask, [coefficient_N, ...], [state_BN, ...]) -> output, *state``."""
+"""``(graph, recorded fields by number, current, weight, mask, [coefficient_N, ...],
+[state_BN, ...]) -> output, *state, *traces``."""
 
 #: What whoever differentiates a gradient is told.
 TWICE = "a fused scan has no gradients of gradients; run it with backend='reference'"
@@ -62,7 +63,7 @@ def has_kernels(neuron: Neuron, dtype: torch.dtype) -> bool:
     return True
 
 
-def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any]:
+def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any, Traces]:
     """Run a case that :func:`refusal` lets pass. See :func:`core.scan.scan`."""
     current, neuron = case.current_TBN, case.neuron
     batch, neurons = current.shape[1:]
@@ -70,7 +71,10 @@ def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any]:
         return reference.run(case, state)
     coefficients = [c if c.shape == (neurons,) else c.expand(neurons) for c in case.coefficients]
     before = [s.expand(batch, neurons) for s in state]
-    output, *after = apply(
-        case.graph, current, case.recurrent_weight, case.spike_mask_TBN, coefficients, before
+    recorded = tuple(map(neuron.State._fields.index, case.record))
+    output, *rest = apply(
+        *(case.graph, recorded, current, case.recurrent_weight, case.spike_mask_TBN),
+        *(coefficients, before),
     )
-    return output, neuron.State(*after)
+    after, traces = rest[: len(before)], rest[len(before) :]
+    return output, neuron.State(*after), dict(zip(case.record, traces, strict=True))

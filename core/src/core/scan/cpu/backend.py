@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.once import once
 from core.scan import fused
-from core.scan.case import Case
+from core.scan.case import Case, Traces
 
 
 @once
@@ -45,7 +45,7 @@ def unsupported(case: Case) -> str | None:
     return missing() or fused.refusal(case)
 
 
-def run(case: Case, state: Any) -> tuple[Tensor, Any]:
+def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces]:
     """Run the sequence in one kernel. See :func:`core.scan.scan`."""
     from core.scan.cpu.function import Scan
 
@@ -53,7 +53,7 @@ def run(case: Case, state: Any) -> tuple[Tensor, Any]:
     return fused.run(
         case,
         state,
-        lambda graph, x, weight, mask, coefficients, before: Scan.apply(
-            graph, name, x, weight, mask, *coefficients, *before
+        lambda graph, recorded, x, weight, mask, coefficients, before: Scan.apply(
+            graph, recorded, name, x, weight, mask, *coefficients, *before
         ),
     )

@@ -6,7 +6,7 @@ import functools
 
 from core.scan.cpu import recurrence
 from core.scan.cpu.code import I32, I64, Value
-from core.scan.cpu.kernel import AHEAD, BACKWARD, CpuVariant, Kernel
+from core.scan.cpu.kernel import AHEAD, CpuVariant, Kernel, backward_slots
 from core.scan.cpu.machine import Machine
 
 #: Share of open gates (tenths) above which the whole product is faster: it reads the weight once
@@ -16,7 +16,7 @@ OPEN_TENTHS = 4
 
 def backward_text(variant: CpuVariant, machine: Machine) -> str:
     """LLVM code of the backward kernel, called ``backward``."""
-    return _Backward("backward", BACKWARD, variant, machine).text()
+    return _Backward("backward", backward_slots(variant), variant, machine).text()
 
 
 class _Backward(Kernel):
@@ -101,7 +101,7 @@ class _Backward(Kernel):
         with code.loop(0, last) as k, code.loop(0, self.rows) as r:
             self.advance(
                 code.sum(start, k), r, self.row_before(k, r), self.row_before(code.sum(k, 1), r),
-                self.total(k, r), None,
+                self.total(k, r), {},
             )  # fmt: skip
         if self.variant.recurrent:
             with code.loop(0, self.rows) as r:
@@ -199,6 +199,9 @@ class _Backward(Kernel):
                 row = code.at(self.product, code.product(r, code.slot("product_row")))
                 fed_back = code.load(code.at(row, i))
                 inputs["gs0"] = code.builder.fadd(inputs["gs0"], fed_back)
+            for f in self.variant.traces:
+                given = code.load(code.at(self.sequence(f"gt{f}", t, r), i), mask)
+                inputs[f"gs{f}"] = code.builder.fadd(inputs[f"gs{f}"], given)
             count = graph.coefficients if self.variant.parameters else 0
             wanted = graph.backward[:count] + graph.backward[graph.coefficients :]
             results = graph.evaluate(wanted, inputs, self.table)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from core.scan.cpu.code import I64, Value
-from core.scan.cpu.kernel import FORWARD, CpuVariant, Kernel
+from core.scan.cpu.kernel import CpuVariant, Kernel, forward_slots
 from core.scan.cpu.machine import Machine
 
 
 def forward_text(variant: CpuVariant, machine: Machine) -> str:
     """LLVM code of the forward kernel, called ``forward``."""
-    return _Forward("forward", FORWARD, variant, machine).text()
+    return _Forward("forward", forward_slots(variant), variant, machine).text()
 
 
 class _Forward(Kernel):
@@ -29,7 +29,7 @@ class _Forward(Kernel):
                 stop = code.smaller(code.sum(start, code.slot("segment")), code.slot("T"))
                 with code.loop(start, stop) as t, code.loop(0, self.rows) as r:
                     state = self.state(base, r)
-                    self.advance(t, r, state, state, total, self.output(t, r))
+                    self.advance(t, r, state, state, total, self.written(t, r))
             with code.loop(0, self.rows) as r:
                 for f, row in enumerate(self.state(base, r)):
                     target = self.stacked("final", f, r)
@@ -53,8 +53,9 @@ class _Forward(Kernel):
             for f, row in enumerate(self.state(base, r)):
                 code.copy_row(row, self.kept(segment, f, r), self.width, masked_source=False)
 
-    def output(self, t: Value, r: Value) -> Value:
-        return self.stacked("output", t, r)
+    def written(self, t: Value, r: Value) -> dict[int, Value]:
+        traces = {f: self.stacked(f"trace{f}", t, r) for f in self.variant.traces}
+        return {-1: self.stacked("output", t, r), **traces}
 
     def counted(self, count: Value) -> None:
         known = self.code.read(self.count)

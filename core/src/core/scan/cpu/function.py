@@ -18,7 +18,7 @@ from core.scan.cpu import recurrence, workers
 from core.scan.cpu.backward import backward_text
 from core.scan.cpu.forward import forward_text
 from core.scan.cpu.geometry import Geometry, backward_scratch, forward_scratch, plan
-from core.scan.cpu.kernel import BACKWARD, FORWARD, CpuVariant
+from core.scan.cpu.kernel import CpuVariant, backward_slots, forward_slots
 from core.scan.cpu.machine import Function, denormals, function, this_machine
 from core.scan.graph import StepGraph
 
@@ -73,7 +73,7 @@ class _Wants:
     @classmethod
     def of(cls, needed: tuple[bool, ...], graph: StepGraph) -> _Wants:
         """From autograd's flags of all inputs of :class:`Scan`."""
-        _, _, current, weight, _, *rest = needed
+        _, _, _, current, weight, _, *rest = needed
         return cls(
             current, weight, tuple(rest[: graph.coefficients]), tuple(rest[graph.coefficients :])
         )
@@ -90,15 +90,21 @@ class _Launch:
     geometry: Geometry
 
     def run(
-        self, direction: str, arrays: dict[str, Tensor | None], rest: dict[str, int], scratch: int
+        self,
+        direction: str,
+        arrays: dict[str, Tensor | None],
+        rest: dict[str, int],
+        scratch: int,
+        traces: tuple[int, ...],
     ) -> None:
         """Run a kernel in as many threads as pay.
 
         Args:
             direction: Of the kernel.
-            arrays: Slot -> array; ``x``, ``mask``, ``go`` and ``gx`` are sequences with strides.
+            arrays: Slot -> array.
             rest: Other slots.
             scratch: Reals of scratch memory that a thread needs.
+            traces: See :class:`CpuVariant`.
         """
         steps, batch, neurons = self.shape
         plan = self.geometry
@@ -108,14 +114,16 @@ class _Launch:
             **{"columns": plan.columns, "column_blocks": plan.column_blocks},
             **{"padded": plan.padded, "control": denormals(), **rest},
         }
-        for name, array in arrays.items():
-            sequence = name in ("x", "mask", "go", "gx")
-            slots |= _sequence(name, array) if sequence else {name: _address(array)}
         forward = direction == "forward"
-        names = FORWARD if forward else BACKWARD
-        stream = self._streams(arrays["output" if forward else "gx"])
+        written = ("output", *[f"trace{f}" for f in traces]) if forward else ("gx",)
+        stream = all(self._streams(arrays[name]) for name in written)
         # Backwards, a recurrent layer reads what it wrote.
-        variant = replace(self.variant, stream=stream and (forward or not self.variant.recurrent))
+        stream = stream and (forward or not self.variant.recurrent)
+        variant = replace(self.variant, stream=stream, traces=traces)
+        names = forward_slots(variant) if forward else backward_slots(variant)
+        for name, array in arrays.items():
+            strides = f"{name}_t" in names
+            slots |= _sequence(name, array) if strides else {name: _address(array)}
         kernel = _kernel(direction, variant, self.name)
         work = self.shape.numel() // workers.ELEMENTS_PER_THREAD
         threads = max(1, min(torch.get_num_threads(), plan.tasks, work))
@@ -147,15 +155,18 @@ def _wanted(parts: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
 
 
 class Scan(torch.autograd.Function):
-    """Current, weight, mask, coefficients ``[N]`` and state ``[B, N]`` -> output, then final state.
+    """Current, weight, mask, coefficients ``[N]`` and state ``[B, N]`` -> output, state, traces.
 
-    ``B`` is at least one; weight and mask may be None. Gradients of gradients raise a RuntimeError.
+    ``B`` is at least one; weight and mask may be None. The state is the one after the last step;
+    traces are the values of the recorded fields, given by number, after every step. Gradients of
+    gradients raise a RuntimeError.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
         graph: StepGraph,
+        recorded: tuple[int, ...],
         name: str,
         current: Tensor,
         weight: Tensor | None,
@@ -192,17 +203,21 @@ class Scan(torch.autograd.Function):
         if any(ctx.needs_input_grad):
             kept = empty((geometry.segments, graph.states, batch, neurons), dtype)
         output, final = empty((steps, batch, neurons), dtype), empty(tuple(state.shape), dtype)
+        traces = [empty((steps, batch, neurons), dtype) for _ in recorded]
         spikes = torch.zeros(geometry.tasks, dtype=torch.int64)
         ctx.launch.run(
             "forward",
             {
                 **{"x": readable, "mask": mask, "coefficients": coefficients, "kept": kept},
                 **{"weight": rows, "state": state, "final": final, "output": output},
+                **{f"trace{f}": trace for f, trace in zip(recorded, traces, strict=True)},
                 "spikes": spikes,
             },
             {"weight_row": geometry.padded},
             forward_scratch(geometry, graph.states),
+            recorded,
         )
+        ctx.recorded = recorded
         # The output is needed only where the weight's gradient is one large product with it. It is
         # not saved: that would forbid writing to it, which backward sees by its version.
         ctx.output = None, 0
@@ -211,12 +226,12 @@ class Scan(torch.autograd.Function):
         ctx.save_for_backward(current, coefficients, state[0], weight, mask, rows, kept)
         ctx.set_materialize_grads(False)
         # Fields of their own, no views of one tensor: they may be written to in place.
-        return output, *[field.clone() for field in final]
+        return output, *[field.clone() for field in final], *traces
 
     @staticmethod
     @differentiable_once(fused.TWICE)
     def backward(
-        ctx: Any, go: Tensor | None, *final_gradients: Tensor | None
+        ctx: Any, go: Tensor | None, *gradients: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """Run all steps backwards."""
         current, coefficients, spike, weight, mask, rows, kept = ctx.saved_tensors
@@ -227,6 +242,9 @@ class Scan(torch.autograd.Function):
         wants: _Wants = ctx.wants
         geometry, graph, dtype = launch.geometry, launch.variant.graph, launch.dtype
         _, batch, neurons = launch.shape
+        final_gradients = gradients[: graph.states]
+        pairs = zip(ctx.recorded, gradients[graph.states :], strict=True)
+        traces = {f: _readable(gradient) for f, gradient in pairs if gradient is not None}
         if go is None:
             go = torch.zeros(1, 1, 1, dtype=dtype).expand(launch.shape)
         final_gradient = None
@@ -252,10 +270,12 @@ class Scan(torch.autograd.Function):
                 **{"x": _readable(current), "mask": mask, "coefficients": coefficients},
                 **{"kept": kept, "weight": rows, "packed": packed, "weight_gradient": sums},
                 **{"go": _readable(go), "final_gradient": final_gradient},
+                **{f"gt{f}": gradient for f, gradient in traces.items()},
                 **{"gx": gx, "state_gradient": state_gradient, "coefficient_gradient": blocks},
             },
             {"weight_row": geometry.padded, "panels": panels, "product_row": product_row},
             backward_scratch(geometry, graph.states, graph.coefficients, product_row=product_row),
+            tuple(traces),
         )
         weight_gradient = None
         if sums is not None:
@@ -266,8 +286,7 @@ class Scan(torch.autograd.Function):
         if weight is not None and wants.state[0]:
             state_gradient[0] += gx[0] @ weight  # the initial spike feeds the first step
         return (
-            None,
-            None,
+            *(None,) * 3,
             gx if wants.current else None,
             weight_gradient,
             None,

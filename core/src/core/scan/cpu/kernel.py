@@ -43,6 +43,7 @@ BACKWARD = (
     *("go", "go_t", "go_b", "final_gradient", "gx", "gx_t", "gx_b", "state_gradient"),
     *("coefficient_gradient", "packed", "panels", "product_row", "weight_gradient"),
 )
+
 #: Steps that a sequence is fetched ahead of its use.
 AHEAD = 1
 
@@ -53,14 +54,28 @@ class CpuVariant(Variant):
 
     Attributes:
         stream: Whether what it writes goes past the caches, see :meth:`Code.store`.
+        traces: Fields of the state, by number, whose values the forward kernel writes down at
+            every step, or whose values of every step have a gradient in the backward kernel.
     """
 
     stream: bool = False
+    traces: tuple[int, ...] = ()
 
     @property
     def real(self) -> ir.Type:
         """LLVM's type."""
         return ir.DoubleType() if self.double else ir.FloatType()
+
+
+def forward_slots(variant: CpuVariant) -> tuple[str, ...]:
+    """The slots of a forward kernel: a contiguous ``[T, B, N]`` for every trace beside the rest."""
+    return (*FORWARD, *[f"trace{f}" for f in variant.traces])
+
+
+def backward_slots(variant: CpuVariant) -> tuple[str, ...]:
+    """The slots of a backward kernel: a sequence of gradients for every trace beside the rest."""
+    slots = [(f"gt{f}", f"gt{f}_t", f"gt{f}_b") for f in variant.traces]
+    return (*BACKWARD, *[slot for three in slots for slot in three])
 
 
 class Kernel:
@@ -122,11 +137,12 @@ class Kernel:
 
     def advance(
         self, t: Value, r: Value, before: list[Value], after: list[Value], total: Value,
-        output: Value | None,
+        written: dict[int, Value],
     ) -> None:  # fmt: skip
         """One step of one row: state ``before`` to ``after``, both in scratch memory.
 
-        With recurrence, the total current is gathered into ``total`` first.
+        With recurrence, the total current is gathered into ``total`` first. ``written`` are rows of
+        sequences by what goes there: a field of the state, or -1 for the output.
         """
         code, graph = self.code, self.graph
         if self.variant.recurrent:
@@ -138,8 +154,8 @@ class Kernel:
             results = graph.evaluate(graph.forward, inputs, self.table)
             for row, value in zip(after, results, strict=False):
                 code.store(value, code.at(row, i))
-            if output is not None:
-                code.store(results[-1], code.at(output, i), mask, stream=self.variant.stream)
+            for place, row in written.items():
+                code.store(results[place], code.at(row, i), mask, stream=self.variant.stream)
 
         code.across(self.width, one)
 

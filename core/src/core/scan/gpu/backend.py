@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from core.scan import fused
-from core.scan.case import Case
+from core.scan.case import Case, Traces
 from core.scan.gpu.function import Scan
 from core.scan.graph import StepGraph
 
@@ -44,13 +44,15 @@ def not_taken(case: Case) -> str | None:
     most = MOST_RECURRENT.get(case.current_TBN.dtype, 0)
     if case.recurrent_weight is not None and case.neuron.size > most > 0:
         return f"it takes recurrent layers of at most {most} neurons, not {case.neuron.size}"
+    if case.record:
+        return f"it records no fields of the state ({', '.join(case.record)})"
     return fused.refusal(case)
 
 
-def run(case: Case, state: Any) -> tuple[Tensor, Any]:
+def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces]:
     """Run the sequence in one kernel. See :func:`core.scan.scan`."""
 
-    def apply(graph: StepGraph, x: Tensor, *rest: Any) -> Any:
+    def apply(graph: StepGraph, recorded: tuple[int, ...], x: Tensor, *rest: Any) -> Any:
         weight, mask, coefficients, before = rest
         stacked = torch.stack(coefficients), torch.stack(before)
         output, after = Scan.apply(x, *stacked, weight, mask, graph)

@@ -1,0 +1,160 @@
+"""Fields of the state at every step: what is recorded, by whom, and its gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.neurons import BRF, LI, LIF
+from core.scan import Case, scan
+from core.scan.cpu import function
+from core.scan.gpu import backend as gpu
+
+from .scan_cases import NEURONS, Run, assert_same
+
+CASES = [(name, recurrent) for name in NEURONS for recurrent in (False, True) if name != "LI"]
+CASES.append(("LI", False))
+BACKENDS = ("reference", "cpu")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("name", "recurrent"), [("LI", False), ("AdLIF", False), ("AdLIF", True)])
+def test_a_trace_is_the_state_after_every_step(name: str, recurrent: bool, backend: str) -> None:
+    run = Run(name, (9, 3, 5), recurrent=recurrent, masked=recurrent)
+    fields = run.neuron.State._fields
+    state: Any = run.state
+    _, _, traces = scan(
+        run.neuron,
+        run.current,
+        recurrent_weight=run.weight,
+        spike_mask_TBN=run.mask,
+        state=state,
+        backend=backend,
+        record=fields,
+    )
+    assert tuple(traces) == fields
+    for t in range(9):
+        now = slice(t, t + 1)
+        _, state = scan(
+            run.neuron,
+            run.current[now],
+            recurrent_weight=run.weight,
+            spike_mask_TBN=None if run.mask is None else run.mask[now],
+            state=state,
+            backend="reference",
+        )
+        for field, expected in state._asdict().items():
+            assert torch.equal(traces[field][t], expected), (field, t)
+
+
+@pytest.mark.parametrize(("name", "recurrent"), CASES)
+def test_every_neuron(name: str, recurrent: bool) -> None:
+    run = Run(name, (30, 11, 37), recurrent=recurrent, traced=True)
+    assert_same(run("cpu"), run("reference"), 1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(["LIF", "BRF", "AdLIF"]),
+    steps=st.one_of(st.just(1), st.integers(1, 130)),
+    batch=st.integers(1, 20),
+    size=st.integers(1, 70),
+    recurrent=st.booleans(),
+    masked=st.booleans(),
+    double=st.booleans(),
+)
+def test_any_shape(
+    name: str, steps: int, batch: int, size: int, recurrent: bool, masked: bool, double: bool
+) -> None:
+    dtype, tolerance = (torch.float64, 1e-10) if double else (torch.float32, 2e-5)
+    shape = (steps, batch, size)
+    run = Run(name, shape, recurrent=recurrent, masked=masked, dtype=dtype, traced=True)
+    assert_same(run("cpu"), run("reference"), tolerance)
+
+
+@pytest.mark.parametrize(
+    ("shape", "recurrent"),
+    [((1, 1, 1), True), ((3, 2, 5000), False), ((6, 40, 300), True), ((70, 3, 17), False)],
+)
+def test_shapes_at_the_seams(shape: tuple[int, int, int], recurrent: bool) -> None:
+    run = Run("AdLIF", shape, recurrent=recurrent, traced=True)
+    assert_same(run("cpu"), run("reference"), 2e-5)
+
+
+@pytest.mark.parametrize("size", [64, 60])
+def test_large_traces_are_written_past_the_caches(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(function, "LARGE", 0)
+    run = Run("BRF", (40, 50, size), traced=True)
+    assert_same(run("cpu"), run("reference"), 1e-5)
+
+
+def test_dense_spikes_take_one_large_product_for_the_weight() -> None:
+    run = Run("RF", (60, 5, 24), recurrent=True, traced=True)
+    assert_same(run("cpu"), run("reference"), 1e-5)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("field", LIF.State._fields)
+def test_the_gradient_of_one_trace_alone(field: str, recurrent: bool) -> None:
+    # The other is recorded, too: its gradient is not given.
+    found = []
+    for backend in BACKENDS:
+        run = Run("LIF", (20, 3, 9), recurrent=recurrent, traced=True)
+        place = 1 + len(run.state) + run.record.index(field)
+        trace = run.outputs(backend)[place]
+        gradient = run.gradients[place].transpose(0, 1).contiguous().transpose(0, 1)
+        wanted = [run.current, *run.neuron.parameters()]
+        found.append(torch.autograd.grad(trace, wanted, gradient))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_loss_on_the_potential_that_repeats_along_every_dimension() -> None:
+    neuron, current = BRF(6), torch.randn(12, 4, 6, requires_grad=True)
+    found = []
+    for backend in BACKENDS:
+        potential = scan(neuron, current, backend=backend, record=("u",))[2]["u"]
+        found.append(torch.autograd.grad(potential.sum(), current)[0])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-6)
+
+
+def test_traces_may_be_written_to_and_change_nothing_else() -> None:
+    run = Run("LIF", (10, 2, 4), recurrent=True)
+    for backend in BACKENDS:
+        output, final, traces = scan(run.neuron, run.current, backend=backend, record=("spike",))
+        expected, kept = output.detach().clone(), final.spike.detach().clone()
+        traces["spike"].detach_().zero_()
+        assert torch.equal(output, expected)
+        assert torch.equal(final.spike, kept)
+        output.sum().backward()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_without_record_there_are_two_results_and_with_an_empty_one_three(backend: str) -> None:
+    neuron, current = LIF(4), torch.rand(5, 2, 4)
+    assert len(scan(neuron, current, backend=backend)) == 2
+    assert scan(neuron, current, backend=backend, record=())[2] == {}
+    named_twice = scan(neuron, current, backend=backend, record=["potential", "potential"])[2]
+    assert list(named_twice) == ["potential"]
+    nobody = scan(neuron, current[:, :0], backend=backend, record=("potential",))[2]
+    assert nobody["potential"].shape == (5, 0, 4)
+
+
+def test_names_that_are_no_fields_are_refused_with_those_that_are() -> None:
+    current = torch.rand(5, 2, 4)
+    with pytest.raises(ValueError, match=r"'voltage'.*LI has potential"):
+        scan(LI(4), current, record=("voltage",))
+    with pytest.raises(ValueError, match=r"record=\('potential',\)"):
+        scan(LI(4), current, record="potential")
+
+
+def test_the_gpu_backend_refuses_by_name() -> None:
+    case = Case(LIF(4), torch.rand(5, 2, 4), record=("potential",))
+    assert gpu.not_taken(case) == "it records no fields of the state (potential)"
+    assert gpu.not_taken(Case(LIF(4), torch.rand(5, 2, 4))) is None
