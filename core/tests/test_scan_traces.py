@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
+from core.buffers import empty
 from core.neurons import BRF, LI, LIF
+from core.neurons.base import Neuron
 from core.scan import Case, scan
 from core.scan.cpu import function
 from core.scan.gpu import backend as gpu
@@ -150,8 +153,62 @@ def test_names_that_are_no_fields_are_refused_with_those_that_are() -> None:
     current = torch.rand(5, 2, 4)
     with pytest.raises(ValueError, match=r"'voltage'.*LI has potential"):
         scan(LI(4), current, record=("voltage",))
+    with pytest.raises(ValueError, match=r"LIF has spike, potential; did you mean 'potential'\?"):
+        scan(LIF(4), current, record=("Potentials",))
     with pytest.raises(ValueError, match=r"record=\('potential',\)"):
         scan(LI(4), current, record="potential")
+
+
+def test_only_what_was_asked_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[int, ...]] = []
+
+    def counted(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        made.append(tuple(shape))
+        return empty(shape, dtype)
+
+    monkeypatch.setattr(function, "empty", counted)
+    sequences = []
+    for fields in ((), ("u",), ("u", "v")):
+        made.clear()
+        scan(BRF(5), torch.rand(9, 3, 5), backend="cpu", record=fields)
+        sequences.append(made.count((9, 3, 5)))
+    assert sequences == [1, 2, 3]
+
+
+def test_a_gradient_of_a_gradient_is_refused() -> None:
+    neuron, current = LIF(4), torch.rand(5, 2, 4, requires_grad=True)
+    potential = scan(neuron, current, backend="cpu", record=("potential",))[2]["potential"]
+    (gradient,) = torch.autograd.grad(potential.sum(), current, create_graph=True)
+    with pytest.raises(RuntimeError, match="no gradients of gradients"):
+        torch.autograd.grad(gradient.square().sum(), neuron.tau_mem)
+
+
+def test_fields_of_a_neuron_that_no_kernel_takes_are_recorded_by_the_reference() -> None:
+    class State(NamedTuple):
+        spike: Tensor
+        rotating: Tensor
+
+    class Rotating(Neuron):
+        def initial_state(self, batch: int, generator: torch.Generator | None = None) -> State:
+            rotating = torch.zeros(batch, self.size, dtype=torch.complex64)
+            return self.State(rotating.real, rotating)
+
+        def coefficients(self) -> tuple[()]:
+            return ()
+
+        def step(self, _: Any, state: State, current: Tensor) -> tuple[State, Tensor]:
+            rotating = 0.9j * state.rotating + current
+            spike = (rotating.real > 1.0).to(current.dtype)
+            return self.State(spike, rotating), spike
+
+    Rotating.State = State
+    current = torch.rand(6, 2, 4, requires_grad=True)
+    spikes, final, traces = scan(Rotating(4), current, record=("rotating", "spike"))
+    assert torch.equal(traces["rotating"][-1], final.rotating)
+    assert torch.equal(traces["spike"], spikes)
+    assert traces["rotating"].is_complex()
+    traces["rotating"].imag.sum().backward()
+    assert current.grad is not None
 
 
 def test_the_gpu_backend_refuses_by_name() -> None:

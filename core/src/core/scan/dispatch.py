@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -240,12 +241,15 @@ def _fields(neuron: Neuron, record: Sequence[str] | None) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(record or ()))
     for name in names:
         if name not in neuron.State._fields:
-            raise ValueError(f"nothing to record is called {name!r}: {_known(neuron)}")
+            raise ValueError(f"nothing to record is called {name!r}: {_known(neuron, name)}")
     return names
 
 
-def _known(neuron: Neuron) -> str:
-    return f"the state of {type(neuron).__name__} has {', '.join(neuron.State._fields)}"
+def _known(neuron: Neuron, name: str) -> str:
+    fields = neuron.State._fields
+    near = difflib.get_close_matches(str(name).lower(), fields, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"the state of {type(neuron).__name__} has {', '.join(fields)}{hint}"
 
 
 def _check(case: Case) -> None:
@@ -265,7 +269,7 @@ def _check(case: Case) -> None:
         if name == "spike":
             raise ValueError("the pathway of the spike is recurrent_weight")
         if name not in neuron.State._fields:
-            raise ValueError(f"no pathway can start at {name!r}: {_known(neuron)}")
+            raise ValueError(f"no pathway can start at {name!r}: {_known(neuron, name)}")
         expected[f"pathway {name!r}"] = (weight, square)
     for what, (tensor, shape) in expected.items():
         if tensor is None:
