@@ -1,0 +1,81 @@
+"""Excitatory and inhibitory currents of a recurrent layer, for all steps at once.
+
+``T`` steps, ``B`` samples, ``I`` inputs, ``N`` neurons. A current is excitatory by the sign of its
+weight, whatever the sign of the input: with inputs and spikes that are not negative, ``I_exc >= 0``
+and ``I_inh <= 0``. No gradient comes from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from core.projection import project
+
+
+class Currents(NamedTuple):
+    """What drives each neuron, float32 ``[T, B, N]`` each."""
+
+    excitatory: Tensor
+    inhibitory: Tensor
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What reaches the neurons of one layer, from which :meth:`currents` computes.
+
+    Attributes:
+        x_TBI: Input.
+        weight_NI: ``W``.
+        spikes_TBN: Of the layer itself, before dropout.
+        recurrent_NN: ``V`` as the cell has it (row k is what neuron k sends: ``s V``); without its
+            diagonal where the cell leaves that out.
+        slow_NN: ``V_slow``, likewise; None without slow currents.
+        corrected: Currents as the potential integrates them, instead of those published.
+        traces_TBN: ``r``, the spikes filtered, where there are slow currents; read if corrected.
+    """
+
+    x_TBI: Tensor
+    weight_NI: Tensor
+    spikes_TBN: Tensor
+    recurrent_NN: Tensor
+    slow_NN: Tensor | None = None
+    corrected: bool = False
+    traces_TBN: Tensor | None = None
+
+    @torch.no_grad()
+    def currents(self, samples: slice = slice(None)) -> Currents:
+        r"""Currents of some samples.
+
+        As published, the current that the spikes of a step cause is booked at that very step,
+        although the potential sees it one step later, and the slow current is taken from the
+        spikes rather than from their trace:
+
+            I_exc[t] = x_t max(W, 0)^T + s_t (max(V, 0) + max(V_slow, 0))
+
+        Corrected, they are those that the potential integrates at step ``t``:
+
+            I_exc[t] = x_t max(W, 0)^T + s_{t-1} max(V, 0) + r_{t-1} max(V_slow, 0)
+
+        ``I_inh`` is the same with ``min``.
+        """
+        x, spikes = self.x_TBI[:, samples], self.spikes_TBN[:, samples]
+        both = project(x, _by_sign(self.weight_NI))
+        fast = _by_sign(self.recurrent_NN.t())
+        slow = None if self.slow_NN is None else _by_sign(self.slow_NN.t())
+        if not self.corrected:
+            both += project(spikes, fast if slow is None else fast + slow)
+        elif len(x) > 1:
+            both[1:] += project(spikes[:-1], fast)
+            if slow is not None and self.traces_TBN is not None:
+                both[1:] += project(self.traces_TBN[:-1, samples], slow)
+        neurons = len(self.weight_NI)
+        return Currents(both[..., :neurons], both[..., neurons:])
+
+
+def _by_sign(weight_NI: Tensor) -> Tensor:
+    """Positive weights, then negative ones: ``[2 N, I]``."""
+    return torch.cat([weight_NI.clamp(min=0), weight_NI.clamp(max=0)])
