@@ -7,7 +7,9 @@ and ``I_inh <= 0``. No gradient comes from here.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -34,8 +36,8 @@ class Drive:
         recurrent_NN: ``V`` as the cell has it (row k is what neuron k sends: ``s V``); without its
             diagonal where the cell leaves that out.
         slow_NN: ``V_slow``, likewise; None without slow currents.
-        corrected: Currents as the potential integrates them, instead of those published.
-        traces_TBN: ``r``, the spikes filtered, where there are slow currents; read if corrected.
+        decay_N: Of the spike trace that the slow current comes from; None for the currents as
+            published.
     """
 
     x_TBI: Tensor
@@ -43,8 +45,7 @@ class Drive:
     spikes_TBN: Tensor
     recurrent_NN: Tensor
     slow_NN: Tensor | None = None
-    corrected: bool = False
-    traces_TBN: Tensor | None = None
+    decay_N: Tensor | None = None
 
     @torch.no_grad()
     def currents(self, samples: slice = slice(None)) -> Currents:
@@ -56,9 +57,10 @@ class Drive:
 
             I_exc[t] = x_t max(W, 0)^T + s_t (max(V, 0) + max(V_slow, 0))
 
-        Corrected, they are those that the potential integrates at step ``t``:
+        With ``decay_N`` (corrected) they are those that the potential integrates at step ``t``:
 
             I_exc[t] = x_t max(W, 0)^T + s_{t-1} max(V, 0) + r_{t-1} max(V_slow, 0)
+            r_t = decay r_{t-1} + s_t
 
         ``I_inh`` is the same with ``min``.
         """
@@ -66,14 +68,22 @@ class Drive:
         both = project(x, _by_sign(self.weight_NI))
         fast = _by_sign(self.recurrent_NN.t())
         slow = None if self.slow_NN is None else _by_sign(self.slow_NN.t())
-        if not self.corrected:
+        if self.decay_N is None:
             both += project(spikes, fast if slow is None else fast + slow)
         elif len(x) > 1:
             both[1:] += project(spikes[:-1], fast)
-            if slow is not None and self.traces_TBN is not None:
-                both[1:] += project(self.traces_TBN[:-1, samples], slow)
+            if slow is not None:
+                both[1:] += project(self._traces_TBN[:-1, samples], slow)
         neurons = len(self.weight_NI)
         return Currents(both[..., :neurons], both[..., neurons:])
+
+    @cached_property
+    def _traces_TBN(self) -> Tensor:
+        assert self.decay_N is not None
+        traces = self.spikes_TBN.clone()
+        for before, now in itertools.pairwise(traces):
+            now.addcmul_(before, self.decay_N)
+        return traces
 
 
 def _by_sign(weight_NI: Tensor) -> Tensor:
