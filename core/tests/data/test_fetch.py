@@ -104,6 +104,25 @@ def test_set_in_a_folder_of_another_name(
     assert is_present("toy")
 
 
+def test_files_in_folders_of_their_own(
+    toy: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = make_toy(f"{server.url}/a")
+    plain, packed = entry.files
+    inside = replace(plain, name="deep/er/plain.bin", urls=(f"{server.url}/a/deep/er/plain.bin",))
+    entry = replace(entry, files=(inside, packed), stands_in="")
+    monkeypatch.setitem(registry.SOURCES, "toy", entry)
+    with pytest.raises(UserError) as caught:
+        fetch("toy")
+    assert "deep/er/plain.bin" in str(caught.value)
+    assert "no download at all" not in str(caught.value)  # nothing stands in for it
+    server.files["/a/deep/er/plain.bin"] = PLAIN
+    fetch("toy")
+    assert (toy / "deep/er/plain.bin").read_bytes() == PLAIN
+    monkeypatch.setenv("SNN_DATA", str(tmp_path / "other"))
+    assert (fetch("toy", source=toy) / "deep/er/plain.bin").read_bytes() == PLAIN
+
+
 def test_set_without_an_address(
     toy: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,8 @@ def fetch(
         )
     with os_errors_explained(folder, purpose=f"put {_names(missing)}, missing so far,"):
         folder.mkdir(parents=True, exist_ok=True)
+        for file in missing:  # a name may have folders of its own
+            (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             missing = _missing(entry, folder)  # again: another process may have brought them
             if source is not None:
@@ -163,6 +165,7 @@ def _download_file(
 def _ways_out(entry: DataSource, file: SourceFile, failures: list[str], folder: Path) -> str:
     tried = "\n".join(f"  {failure}" for failure in failures) or "  it has no address"
     by_hand = f"{entry.by_hand}\n" if entry.by_hand else ""
+    without = f"\n  3. no download at all: {entry.stands_in}" if entry.stands_in else ""
     return (
         f"{file.name} of {entry.name} could not be downloaded to {folder}:\n{tried}\n"
         f"{by_hand}Ways out:\n"
@@ -170,8 +173,7 @@ def _ways_out(entry: DataSource, file: SourceFile, failures: list[str], folder: 
         f"     `core fetch {entry.name} --from FOLDER`, or set SNN_DATA to a folder that holds "
         f"them as {entry.place}/FILE\n"
         f"  2. a mirror: set SNN_MIRROR or --mirror to an address that serves "
-        f"{entry.place}/{file.name}\n"
-        "  3. no download at all: --data embedded (--data_folder embedded where there is no --data)"
+        f"{entry.place}/{file.name}{without}"
     )
 
 

@@ -13,6 +13,7 @@ import difflib
 from core.data.sources import DataSource as DataSource
 from core.data.sources import SourceFile as SourceFile
 from core.data.speech_sources import SPEECH
+from core.data.weight_sources import WEIGHTS
 from core.errors import UserError
 
 
@@ -140,4 +141,4 @@ _QTDB = DataSource(
     ),
 )
 
-SOURCES: dict[str, DataSource] = {entry.name: entry for entry in (_MNIST, _QTDB, *SPEECH)}
+SOURCES: dict[str, DataSource] = {entry.name: entry for entry in (_MNIST, _QTDB, *SPEECH, *WEIGHTS)}

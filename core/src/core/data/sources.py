@@ -46,6 +46,7 @@ class DataSource:
         citation: what to cite.
         folder: its folder below the data root and on mirrors, by default its name.
         by_hand: how to get the files when they have no address.
+        stands_in: how to do without, for the message when they cannot be had; may be empty.
     """
 
     name: str
@@ -55,6 +56,7 @@ class DataSource:
     citation: str
     folder: str = ""
     by_hand: str = ""
+    stands_in: str = "--data embedded (--data_folder embedded where there is no --data)"
 
     @property
     def place(self) -> str:
