@@ -18,11 +18,13 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 def test_the_neuron_of_the_readme_computes_its_equations() -> None:
     names: dict[str, Any] = {}
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     for block in blocks:
         exec(compile(block, "core/README.md", "exec"), names)
     assert names["later"].output_TBH.shape == (50, 4, 10)
-    assert names["potential_TBN"].shape == (50, 4, 10)
+    assert names["potential_TBN"].shape == names["voltages"].shape == (50, 4, 10)
+    assert list(names["hidden_traces"]) == ["potential", "synapse"]
+    assert names["readout_traces"]["potential"].shape == (50, 4, 5)
     assert names["scores_BC"].shape == (4, 5)
     assert list(names["counts"].layers) == ["convolution", "neuron", "readout"]
     assert names["counts"].layers["neuron"].membrane_updates == 20 * 4 * 144 * 8

@@ -4,8 +4,8 @@ from core.layers.gated import GRULayer, LiGRULayer, MLPLayer, RNNLayer
 from core.layers.joint import Layer
 from core.layers.network import Network, NetworkOutput
 from core.layers.normalization import Normalization
-from core.layers.readout import PooledReadout, SoftmaxSumReadout
-from core.layers.sequence import LayerOutput
+from core.layers.readout import PooledReadout, ReadoutOutput, SoftmaxSumReadout, TracedReadout
+from core.layers.sequence import LayerOutput, TracedOutput
 from core.layers.spiking import SpikingLayer
 
 __all__ = [
@@ -19,6 +19,9 @@ __all__ = [
     "Normalization",
     "PooledReadout",
     "RNNLayer",
+    "ReadoutOutput",
     "SoftmaxSumReadout",
     "SpikingLayer",
+    "TracedOutput",
+    "TracedReadout",
 ]

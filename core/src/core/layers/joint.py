@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from core.layers.sequence import LayerOutput, SequenceModule
+from core.layers.sequence import LayerOutput, SequenceModule, TracedOutput
 from core.neurons.base import Neuron
 from core.opaque import watched
 from core.projection import project
@@ -39,6 +40,8 @@ class Layer(SequenceModule):
     Raises:
         ValueError: For a probability outside ``[0, 1]``, or pruning without recurrence.
     """
+
+    records = True
 
     def __init__(
         self,
@@ -78,12 +81,16 @@ class Layer(SequenceModule):
         self.backend = backend
 
     def over_time(
-        self, x_TBI: Tensor, state: Any, generator: torch.Generator | None
-    ) -> LayerOutput:
+        self,
+        x_TBI: Tensor,
+        state: Any,
+        generator: torch.Generator | None,
+        record: Sequence[str] | None = None,
+    ) -> LayerOutput | TracedOutput:
         """Output, spikes (those that are not deleted) and final state, ``[B, H]`` per field."""
         recurrent_weight = self._pruned()
         current_TBH = project(x_TBI, self.input_weight, self.bias)
-        output_TBH, state = scan(
+        output_TBH, state, traces = scan(
             self.neuron,
             current_TBH,
             recurrent_weight=recurrent_weight,
@@ -91,8 +98,11 @@ class Layer(SequenceModule):
             state=state,
             backend=self.backend,
             generator=generator,
+            record=record or (),
         )
-        return LayerOutput(output_TBH, output_TBH if self.neuron.spiking else None, state)
+        spikes_TBH = output_TBH if self.neuron.spiking else None
+        result = LayerOutput(output_TBH, spikes_TBH, state)
+        return result if record is None else result.traced(traces)
 
     def _pruned(self) -> Tensor | None:
         weight, mask = self.recurrent_weight, self.recurrent_mask

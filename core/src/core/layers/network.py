@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from core.layers.sequence import time_first
+from core.layers.sequence import time_first, turned
+from core.scan import Traces
+from core.scan.fields import to_record
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,15 @@ class NetworkOutput:
         spikes_TBN: Spikes of every spiking layer, before dropout.
         outputs_TBN: What left these layers, after dropout.
         state: Of every layer after the last step, the readout's last.
+        traces: Of the same: field -> values, see :class:`core.layers.TracedOutput`; empty where
+            nothing was recorded.
     """
 
     y: Tensor
     spikes_TBN: tuple[Tensor, ...]
     outputs_TBN: tuple[Tensor, ...]
     state: tuple[Any, ...]
+    traces: tuple[Traces, ...] = ()
 
     @property
     def firing_rates(self) -> Tensor:
@@ -75,6 +81,7 @@ class Network(nn.ModuleList):
         x_TBI: Tensor,
         state: Sequence[Any] | None = None,
         generator: torch.Generator | None = None,
+        record: Sequence[str] | None = None,
     ) -> NetworkOutput:
         """Run all layers.
 
@@ -82,16 +89,23 @@ class Network(nn.ModuleList):
             x_TBI: Input, ``[B, T, I]`` with ``batch_first``.
             state: State of every layer before the first step; None for the layers' own.
             generator: Where random initial states are drawn from, layer by layer.
+            record: Fields of states whose value after every step is wanted, of every layer whose
+                neurons have them.
 
         Raises:
-            ValueError: Not one state per layer, or an input that the first layer does not take.
+            ValueError: Not one state per layer, an input that the first layer does not take, or a
+                field that no layer has.
         """
         inputs = getattr(next(iter(self), None), "inputs", None)
         y = time_first(x_TBI, inputs, "the network", batch_first=self.batch_first)
         before = [None] * len(self) if state is None else state
-        after, spikes, outputs = [], [], []
+        recordable = [getattr(layer, "recordable", ()) for layer in self]
+        names = to_record(record, dict.fromkeys(chain(*recordable)), "the network")
+        after, spikes, outputs, traces = [], [], [], []
         for place, (layer, given) in enumerate(zip(self, before, strict=True)):
-            result = layer(y, given, generator)
+            found = [name for name in names if name in recordable[place]]
+            result = layer(y, given, generator, **({"record": found} if found else {}))
+            traces.append(result.traces if found else {})
             y = result[0]
             if place < self.hidden_layers and result.spikes_TBH is not None:
                 spikes.append(result.spikes_TBH)
@@ -100,4 +114,5 @@ class Network(nn.ModuleList):
         if self.batch_first:
             spikes, outputs = ([s.transpose(0, 1) for s in each] for each in (spikes, outputs))
             y = y.transpose(0, 1) if y.dim() == 3 else y
-        return NetworkOutput(y, tuple(spikes), tuple(outputs), tuple(after))
+            traces = [turned(each) for each in traces]
+        return NetworkOutput(y, tuple(spikes), tuple(outputs), tuple(after), tuple(traces))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from core.layers.normalization import Normalization, make_norm, normalize
-from core.layers.sequence import SequenceModule
+from core.layers.sequence import SequenceModule, turned
 from core.neurons.adaptive import BoundedLI
 from core.neurons.initial import Initial
 from core.projection import project
-from core.scan import scan
+from core.scan import Traces, scan
 
 
 class ReadoutOutput(NamedTuple):
@@ -25,6 +26,30 @@ class ReadoutOutput(NamedTuple):
 
     y_BC: Tensor
     state: Any
+
+    def turned(self) -> ReadoutOutput:
+        """Itself: scores have no time."""
+        return self
+
+    def traced(self, traces: Traces) -> TracedReadout:
+        """The same with traces."""
+        return TracedReadout(*self, traces)
+
+
+class TracedReadout(NamedTuple):
+    """What a readout gives that is asked to record: a :class:`ReadoutOutput` with traces.
+
+    Attributes:
+        traces: See :class:`core.layers.sequence.TracedOutput`.
+    """
+
+    y_BC: Tensor
+    state: Any
+    traces: Traces
+
+    def turned(self) -> TracedReadout:
+        """The same with the first two dimensions of traces exchanged."""
+        return self._replace(traces=turned(self.traces))
 
 
 class SoftmaxSumReadout(SequenceModule):
@@ -45,6 +70,8 @@ class SoftmaxSumReadout(SequenceModule):
         backend: For :func:`core.scan.scan`.
     """
 
+    records = True
+
     def __init__(
         self,
         inputs: int,
@@ -63,14 +90,24 @@ class SoftmaxSumReadout(SequenceModule):
         self.backend = backend
 
     def over_time(
-        self, x_TBI: Tensor, state: Any, generator: torch.Generator | None
-    ) -> ReadoutOutput:
+        self,
+        x_TBI: Tensor,
+        state: Any,
+        generator: torch.Generator | None,
+        record: Sequence[str] | None = None,
+    ) -> ReadoutOutput | TracedReadout:
         """Scores ``[B, C]`` and the final state."""
         current_TBC = normalize(self.norm, project(x_TBI, self.W.weight, self.W.bias))
-        potential_TBC, state = scan(
-            self.neuron, current_TBC, state=state, backend=self.backend, generator=generator
+        potential_TBC, state, traces = scan(
+            self.neuron,
+            current_TBC,
+            state=state,
+            backend=self.backend,
+            generator=generator,
+            record=record or (),
         )
-        return ReadoutOutput(torch.softmax(potential_TBC, dim=-1).sum(0), state)
+        result = ReadoutOutput(torch.softmax(potential_TBC, dim=-1).sum(0), state)
+        return result if record is None else result.traced(traces)
 
 
 class PooledReadout(SequenceModule):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from core.scan import Traces
+from core.scan.fields import to_record
 
 
 class LayerOutput(NamedTuple):
@@ -28,6 +31,33 @@ class LayerOutput(NamedTuple):
         spikes = None if self.spikes_TBH is None else self.spikes_TBH.transpose(0, 1)
         return self._replace(output_TBH=self.output_TBH.transpose(0, 1), spikes_TBH=spikes)
 
+    def traced(self, traces: Traces) -> TracedOutput:
+        """The same with traces."""
+        return TracedOutput(*self, traces)
+
+
+class TracedOutput(NamedTuple):
+    """What a layer gives that is asked to record: a :class:`LayerOutput` with traces.
+
+    Attributes:
+        traces: Field of the neurons' state -> its value after every step, in the order of
+            ``spikes_TBH``; a bidirectional layer has both directions side by side there.
+    """
+
+    output_TBH: Tensor
+    spikes_TBH: Tensor | None
+    state: Any
+    traces: Traces
+
+    def turned(self) -> TracedOutput:
+        """The same with its first two dimensions exchanged."""
+        return TracedOutput(*LayerOutput(*self[:3]).turned(), turned(self.traces))
+
+
+def turned(traces: Traces) -> Traces:
+    """The same with their first two dimensions exchanged."""
+    return {name: trace.transpose(0, 1) for name, trace in traces.items()}
+
 
 class SequenceModule(nn.Module):
     """A layer or readout over whole sequences; a subclass gives :meth:`over_time`.
@@ -36,7 +66,12 @@ class SequenceModule(nn.Module):
         inputs: ``I``.
         batch_first: Sequences go in and out as ``[B, T, I]`` instead of ``[T, B, I]``; states are
             ``[B, N]`` either way.
+
+    Attributes:
+        records: Whether :meth:`over_time` takes ``record``, fields of the state of ``neuron``.
     """
+
+    records: ClassVar[bool] = False
 
     def __init__(self, inputs: int, *, batch_first: bool = False) -> None:
         super().__init__()
@@ -44,7 +79,11 @@ class SequenceModule(nn.Module):
         self.batch_first = batch_first
 
     def forward(
-        self, x_TBI: Tensor, state: Any = None, generator: torch.Generator | None = None
+        self,
+        x_TBI: Tensor,
+        state: Any = None,
+        generator: torch.Generator | None = None,
+        record: Sequence[str] | None = None,
     ) -> Any:
         """Run over all steps.
 
@@ -53,28 +92,44 @@ class SequenceModule(nn.Module):
             state: State before the first step, None for the module's own.
             generator: Where whatever is random is drawn from (deleted spikes, a random initial
                 state); None for PyTorch's global one, from which dropout always draws.
+            record: Fields of :attr:`recordable` whose value after every step is wanted; see
+                :func:`core.scan.scan`.
 
         Returns:
-            :class:`LayerOutput` or :class:`core.layers.readout.ReadoutOutput`.
+            :class:`LayerOutput` or :class:`core.layers.readout.ReadoutOutput`; with ``record``,
+            :class:`TracedOutput` or :class:`core.layers.readout.TracedReadout`.
 
         Raises:
             ValueError: The input has another rank or other features, or other samples than the
-                state.
+                state; or there is no such field.
         """
         name = type(self).__name__
         x_TBI = time_first(x_TBI, self.inputs, name, batch_first=self.batch_first)
         self._check_samples(x_TBI, state)
-        result = self.over_time(x_TBI, state, generator)
-        turn = self.batch_first and isinstance(result, LayerOutput)
-        return result.turned() if turn else result
+        names = to_record(record, self.recordable, name)
+        asked = (names,) if self.records and record is not None else ()
+        result = self.over_time(x_TBI, state, generator, *asked)
+        if record is not None and not asked:
+            result = result.traced({})
+        return result.turned() if self.batch_first else result
+
+    @property
+    def recordable(self) -> tuple[str, ...]:
+        """What ``record`` can name."""
+        neuron: Any = getattr(self, "neuron", None)
+        return neuron.State._fields if self.records else ()
 
     @property
     def directions(self) -> int:
         """Rows of the state per sample."""
         return 1
 
-    def over_time(self, x_TBI: Tensor, state: Any, generator: torch.Generator | None) -> Any:
-        """What :meth:`forward` gives, for an input of the right shape, time first."""
+    def over_time(self, x_TBI: Tensor, *arguments: Any, **options: Any) -> Any:
+        """What :meth:`forward` gives, for an input of the right shape, time first.
+
+        It is given ``state`` and ``generator``, and ``record`` where that is not None and the class
+        :attr:`records`.
+        """
         raise NotImplementedError
 
     def _check_samples(self, x_TBI: Tensor, state: Any) -> None:

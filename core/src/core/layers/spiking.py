@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from core.layers.normalization import Normalization
-from core.layers.sequence import LayerOutput
+from core.layers.sequence import LayerOutput, TracedOutput
 from core.layers.shell import Shell
 from core.neurons.base import Neuron
 from core.scan import scan
@@ -37,6 +37,8 @@ class SpikingLayer(Shell):
         batch_first: See there.
         backend: For :func:`core.scan.scan`.
     """
+
+    records = True
 
     def __init__(
         self,
@@ -70,22 +72,30 @@ class SpikingLayer(Shell):
         self.backend = backend
 
     def over_time(
-        self, x_TBI: Tensor, state: Any, generator: torch.Generator | None
-    ) -> LayerOutput:
+        self,
+        x_TBI: Tensor,
+        state: Any,
+        generator: torch.Generator | None,
+        record: Sequence[str] | None = None,
+    ) -> LayerOutput | TracedOutput:
         """Output, spikes and final state; a state has ``[B, N]`` per field.
 
         In a bidirectional layer that is ``[2 B, N]``, the reversed sequences second.
         """
-        spikes_TBN, state = scan(
+        spikes_TBN, state, traces = scan(
             self.neuron,
             self.current(x_TBI, self.W, self.norm),
             recurrent_weight=self.recurrent_weight(),
             state=state,
             backend=self.backend,
             generator=generator,
+            record=record or (),
         )
         spikes_TBH = self.joined(spikes_TBN)
-        return LayerOutput(self.drop(spikes_TBH), spikes_TBH, state)
+        result = LayerOutput(self.drop(spikes_TBH), spikes_TBH, state)
+        if record is None:
+            return result
+        return result.traced({name: self.joined(trace) for name, trace in traces.items()})
 
     def recurrent_weight(self) -> Tensor | None:
         """``V0`` transposed, from column to row as :func:`core.scan.scan` takes it."""

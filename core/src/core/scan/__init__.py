@@ -1,6 +1,6 @@
 """Running a neuron over time: one contract, several backends."""
 
-from core.scan.case import Case
+from core.scan.case import Case, Traces
 from core.scan.dispatch import BACKENDS, Backend, choose, refuse_unknown, scan
 from core.scan.explanation import Explained, explain
 
@@ -9,6 +9,7 @@ __all__ = [
     "Backend",
     "Case",
     "Explained",
+    "Traces",
     "choose",
     "explain",
     "refuse_unknown",

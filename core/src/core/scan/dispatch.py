@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from core.opaque import uncompiled
 from core.scan import reference
 from core.scan.case import Case, Traces
 from core.scan.cpu import backend as cpu
+from core.scan.fields import known, to_record
 from core.scan.gpu import backend as gpu
 from core.tap import onlooker
 
@@ -224,7 +224,7 @@ def scan(
             spike, or a field that the state does not have.
         UserError: A backend that is unknown or cannot take the case.
     """
-    fields = _fields(neuron, record)
+    fields = to_record(record, neuron.State._fields, _state(neuron))
     case = Case(neuron, current_TBN, recurrent_weight, spike_mask_TBN, dict(pathways or {}), fields)
     _check(case)
     chosen = choose(case, backend)
@@ -235,21 +235,8 @@ def scan(
     return (output_TBN, after) if record is None else (output_TBN, after, traces)
 
 
-def _fields(neuron: Neuron, record: Sequence[str] | None) -> tuple[str, ...]:
-    if isinstance(record, str):
-        raise ValueError(f"record is a sequence of names, such as record=({record!r},)")
-    names = tuple(dict.fromkeys(record or ()))
-    for name in names:
-        if name not in neuron.State._fields:
-            raise ValueError(f"nothing to record is called {name!r}: {_known(neuron, name)}")
-    return names
-
-
-def _known(neuron: Neuron, name: str) -> str:
-    fields = neuron.State._fields
-    near = difflib.get_close_matches(str(name).lower(), fields, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"the state of {type(neuron).__name__} has {', '.join(fields)}{hint}"
+def _state(neuron: Neuron) -> str:
+    return f"the state of {type(neuron).__name__}"
 
 
 def _check(case: Case) -> None:
@@ -269,7 +256,8 @@ def _check(case: Case) -> None:
         if name == "spike":
             raise ValueError("the pathway of the spike is recurrent_weight")
         if name not in neuron.State._fields:
-            raise ValueError(f"no pathway can start at {name!r}: {_known(neuron, name)}")
+            there = known(name, neuron.State._fields, _state(neuron))
+            raise ValueError(f"no pathway can start at {name!r}: {there}")
         expected[f"pathway {name!r}"] = (weight, square)
     for what, (tensor, shape) in expected.items():
         if tensor is None:

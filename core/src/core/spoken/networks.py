@@ -65,6 +65,7 @@ class BatchFirst(nn.Module):
         x_TBI: Tensor,
         state: Sequence[Any] | None = None,
         generator: torch.Generator | None = None,
+        record: Sequence[str] | None = None,
     ) -> NetworkOutput:
         """Everything the network gives for input ``[T, B, I]``; see :class:`core.layers.Network`.
 
@@ -73,8 +74,9 @@ class BatchFirst(nn.Module):
             state: State of every layer before the first step; None for the network's own.
             generator: Where random initial states are drawn from, on the CPU; None for PyTorch's
                 global generator.
+            record: Fields of states to keep of every step.
         """
-        output: NetworkOutput = self.layers(x_TBI, state, generator)
+        output: NetworkOutput = self.layers(x_TBI, state, generator, record)
         return output
 
     def time_first(self, x: Tensor) -> Tensor:

@@ -1,0 +1,33 @@
+"""Which fields of a state a name means."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+def to_record(record: Sequence[str] | None, fields: Iterable[str], owner: str) -> tuple[str, ...]:
+    """The names in ``record``, each once.
+
+    Args:
+        record: Names.
+        fields: What there is.
+        owner: Has them, for the message.
+
+    Raises:
+        ValueError: A name that is none of them, or a text in place of a sequence of names.
+    """
+    if isinstance(record, str):
+        raise ValueError(f"record is a sequence of names, such as record=({record!r},)")
+    names, there = tuple(dict.fromkeys(record or ())), tuple(fields)
+    for name in names:
+        if name not in there:
+            raise ValueError(f"nothing to record is called {name!r}: {known(name, there, owner)}")
+    return names
+
+
+def known(name: str, fields: Sequence[str], owner: str) -> str:
+    """What ``owner`` has instead of ``name``, and the nearest of it."""
+    near = difflib.get_close_matches(str(name).lower(), fields, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{owner} has {', '.join(fields) or 'no fields'}{hint}"
