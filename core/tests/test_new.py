@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -74,16 +75,20 @@ def test_the_root_knows_it_and_keeps_its_texts(root: Path) -> None:
     assert found["references"][:-1] == old["references"]
     assert found["references"][-1]["notes"] == "Reproduced in papers/ada."
     assert {"type", "title", "authors", "year"} <= set(found["references"][-1])
-    mypy = tomllib.loads(after["pyproject.toml"])["tool"]["mypy"]
-    assert mypy["mypy_path"].endswith("papers/sparch/src:papers/ada/src")
-    assert after["NOTICE"].index("\nsparch ") < after["NOTICE"].index("\nada ")
+    was, mypy = (tomllib.loads(text["pyproject.toml"])["tool"]["mypy"] for text in (before, after))
+    assert mypy["mypy_path"] == was["mypy_path"] + ":papers/ada/src"
+    entries = re.findall(r"^(\w+) .*:\n {8}", after["NOTICE"], re.MULTILINE)
+    assert entries.count("ada") == 1
+    assert entries[-1] == "ada"
     assert "| [papers/ada](papers/ada/README.md) |" in after["README.md"]
     assert sorted(path.name for path in (root / "papers").iterdir()) == ["ada", "brf"]
 
 
 def test_an_origin_that_is_named_already_keeps_its_entry(root: Path) -> None:
+    with (root / "NOTICE").open("a") as notice:
+        notice.write("\nada     A. Lovelace:\n        Notes.\n")
     before = (root / "NOTICE").read_text()
-    new.new_paper("bsnn")
+    new.new_paper("ada")
     assert (root / "NOTICE").read_text() == before
 
 
