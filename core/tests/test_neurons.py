@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -282,7 +281,7 @@ FIXED: dict[str, tuple[Neuron, dict[str, float]]] = {
     "BRF": (BRF(3, omega=10.1, b_offset=1.3), {"omega": 10.1, "b_offset": 1.3}),
     "PLIF": (
         PLIF(3, tau=2.3, train="nothing", alpha=1.6),
-        {"alpha": 1.6, "w": -math.log(2.3 - 1.0)},
+        {"alpha": 1.6, "fixed_tau": 2.3},
     ),
     "BalancedLIF": (
         BalancedLIF(3, alpha=0.9, train_alpha=False, threshold=0.7),

@@ -63,11 +63,12 @@ def test_authors_neurons(file: str) -> None:
             alpha=float(data["alpha"]),
             train_alpha=train_alpha,
         ).double()
-        w = data["w"] if "w" in data else -torch.log(data["tau"] - 1.0)
-        assert neuron.w.numel() == w.numel()
-        if w.dim() == 0:
-            torch.testing.assert_close(neuron.w.data, w, rtol=1e-6, atol=1e-7)
-        neuron.w.data.copy_(w.reshape(neuron.w.shape))
+        if "w" in data:
+            w = data["w"]
+            assert neuron.w.numel() == w.numel()
+            if w.dim() == 0:
+                torch.testing.assert_close(neuron.w.data, w, rtol=1e-6, atol=1e-7)
+            neuron.w.data.copy_(w.reshape(neuron.w.shape))
 
         state = neuron.initial_state(x.shape[1])
         potentials = []
@@ -87,7 +88,7 @@ def test_authors_neurons(file: str) -> None:
             expected = data["grad_w"].reshape(neuron.w.shape)
             torch.testing.assert_close(neuron.w.grad, expected, **close)
         if train_alpha:
-            torch.testing.assert_close(neuron.alpha.grad, data["grad_alpha"], **close)
+            torch.testing.assert_close(neuron.slope.grad, data["grad_alpha"], **close)
         spikes_seen += int(spikes.sum())
     assert spikes_seen > 10 * len(cases)
 
@@ -96,8 +97,8 @@ def test_authors_neurons(file: str) -> None:
     ("train", "train_alpha", "parameters", "buffers"),
     [
         ("layer", False, {"w": ()}, {"alpha": ()}),
-        ("neuron", True, {"w": (4,), "alpha": ()}, {}),
-        ("nothing", False, {}, {"w": (), "alpha": ()}),
+        ("neuron", True, {"w": (4,), "surrogate_function.alpha": ()}, {}),
+        ("nothing", False, {}, {"fixed_tau": (), "alpha": ()}),
     ],
 )
 def test_what_is_trained(
@@ -106,15 +107,46 @@ def test_what_is_trained(
     neuron = PLIF(4, train=train, train_alpha=train_alpha)
     assert {n: tuple(p.shape) for n, p in neuron.named_parameters()} == parameters
     assert {n: tuple(b.shape) for n, b in neuron.named_buffers()} == buffers
+    assert set(neuron.state_dict()) == set(parameters), "what is fixed stands in the settings"
+
+
+def test_the_shape_of_a_sample_is_that_of_w() -> None:
+    shaped, flat = PLIF((2, 3, 4), train="neuron"), PLIF(24, train="neuron")
+    assert (shaped.size, tuple(shaped.w.shape)) == (24, (1, 2, 3, 4))
+    w = torch.linspace(-1.0, 1.0, 24)
+    shaped.w.data.copy_(w.view(1, 2, 3, 4))
+    flat.w.data.copy_(w)
+    x = 2.0 * torch.rand(6, 2, 24, generator=torch.Generator().manual_seed(0))
+    outcomes = []
+    for neuron in (shaped, flat):
+        spikes, _ = scan_on(neuron, x)
+        spikes.sum().backward()
+        assert neuron.w.grad is not None
+        outcomes.append((spikes, neuron.w.grad.flatten()))
+    assert torch.equal(outcomes[0][0], outcomes[1][0])
+    assert torch.equal(outcomes[0][1], outcomes[1][1])
+
+
+@pytest.mark.parametrize("train", ["layer", "nothing"])
+def test_an_input_that_does_not_decay(train: Any) -> None:
+    neuron = PLIF(1, tau=3.0, train=train, decay_input=False, reset=0.1, threshold=5.0)
+    _, final = scan(neuron, torch.tensor([[[0.5]], [[0.7]]]))
+    v = 0.1
+    for x in (0.5, 0.7):
+        v = v - (v - 0.1) / 3.0 + x
+    assert final.potential.item() == pytest.approx(v)
 
 
 @pytest.mark.parametrize(("tau", "w"), [(2.0, 0.0), (16.0, -2.7080502)])
 @pytest.mark.parametrize("train", ["layer", "neuron", "nothing"])
 def test_tau_and_w(tau: float, w: float, train: Any) -> None:
     neuron = PLIF(3, tau=tau, train=train)
-    np.testing.assert_allclose(neuron.w.detach().numpy(), w, atol=1e-6)
     np.testing.assert_allclose(neuron.tau.detach().numpy(), tau, rtol=1e-6)
     k = neuron.coefficients().k.detach().numpy()
+    if train == "nothing":
+        assert k == tau, "by which the step divides"
+        return
+    np.testing.assert_allclose(neuron.w.detach().numpy(), w, atol=1e-6)
     np.testing.assert_allclose(k, 1.0 / tau, rtol=1e-6)
 
 
@@ -194,5 +226,5 @@ def test_refusals_of_a_distribution() -> None:
 def test_divergence_hint_when_the_trained_slope_turned_round() -> None:
     neuron = PLIF(2, train_alpha=True)
     assert neuron.divergence_hint() is None
-    neuron.alpha.data.fill_(-0.25)
+    neuron.slope.data.fill_(-0.25)
     assert "-0.25" in str(neuron.divergence_hint())

@@ -3,7 +3,8 @@ r"""Spike functions: a Heaviside step forwards, a pseudo-derivative backwards.
 Every function here maps a distance to threshold ``x`` (any shape) to a spike of the same shape
 and dtype, ``Theta(x) = 1`` for ``x > 0``, 0 for ``x < 0`` and for NaN, and lets the gradient
 ``psi(x)`` pass instead of the derivative of ``Theta``, which is zero almost everywhere. On the
-threshold itself, ``x = 0``, ``piecewise_quadratic`` and ``atan`` spike, the others do not.
+threshold itself, ``x = 0``, ``piecewise_quadratic``, ``atan`` and ``sigmoid`` spike, the others do
+not.
 
 With ``g(x; mu, s) = exp(-(x - mu)^2 / (2 s^2)) / (s sqrt(2 pi))``:
 
@@ -18,13 +19,14 @@ spike function           psi(x)                                                 
 ``boxcar``               1 for -0.5 < x <= 0.5, else 0                                   [5]
 ``piecewise_quadratic``  max(0, 1 - abs(x))                                              [6]
 ``atan``                 1 / (1 + (pi x)^2), which is ``atan_surrogate(2)``              [7]
+``sigmoid``              s(x) (1 - s(x)) with s(x) = 1 / (1 + exp(-x))                   [8]
 =======================  ==============================================================  =======
 
 [1] Yin, Corradi, Bohte, Nature Machine Intelligence 2021. [2] Higuchi et al., ICML 2024; the two
 Gaussians of ``multi_gaussian`` are both centred at 0 there. [3] Bellec et al., NeurIPS 2018.
 [4] Shrestha, Orchard, NeurIPS 2018. [5] Bittar, Garner, Frontiers in Neuroscience 2022.
 [6] Shen et al., SpikingSSMs, arXiv 2408.14909; the name is that of the primitive. [7] Fang et al.,
-ICCV 2021.
+ICCV 2021. [8] The default of SpikingJelly, there with slope 4: ``sigmoid(4 x)``.
 """
 
 from __future__ import annotations
@@ -116,6 +118,11 @@ def _boxcar(x: Tensor) -> Tensor:
     return ((x > -0.5) & (x <= 0.5)).to(x.dtype)
 
 
+def _logistic(x: Tensor) -> Tensor:
+    value = torch.sigmoid(x)
+    return value * (1.0 - value)
+
+
 def atan_surrogate(alpha: float) -> Surrogate:
     r"""``psi(x) = (alpha / 2) / (1 + (pi alpha x / 2)^2)``, spikes at ``x >= 0``.
 
@@ -144,6 +151,7 @@ exponential = Surrogate("exponential", lambda x: torch.exp(-x.abs()))
 boxcar = Surrogate("boxcar", _boxcar)
 piecewise_quadratic = Surrogate("piecewise_quadratic", _triangle, at_zero=1)
 atan = atan_surrogate(2.0)
+sigmoid = Surrogate("sigmoid", _logistic, at_zero=1)
 
 SURROGATES = {
     s.name: s
@@ -156,6 +164,7 @@ SURROGATES = {
         boxcar,
         piecewise_quadratic,
         atan,
+        sigmoid,
     )
 }
 

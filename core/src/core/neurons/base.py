@@ -6,6 +6,7 @@ of a layer, ``C`` classes. Time comes first. A name such as ``current_TBH`` carr
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -86,9 +87,12 @@ class Neuron(nn.Module):
         else:
             self.add_number(name, init, self.size)
 
-    def add_number(self, name: str, value: float, *shape: int) -> None:
-        """Register a buffer that is a fixed number, exact in whatever precision the neuron has."""
-        self.register_buffer(name, torch.full(shape, float(value)))
+    def add_number(self, name: str, value: float, *shape: int, persistent: bool = True) -> None:
+        """Register a buffer that is a fixed number, exact in whatever precision the neuron has.
+
+        One that is not ``persistent`` is left out of state dicts, where the settings say it.
+        """
+        self.register_buffer(name, torch.full(shape, float(value)), persistent=persistent)
         self._numbers[name] = float(value)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
@@ -126,7 +130,7 @@ class Neuron(nn.Module):
             batch: ``B``, may be zero.
             generator: Where a neuron with a random initial state draws from; unused by zeros.
         """
-        like = next(iter(self.state_dict(keep_vars=True).values()))
+        like = next(itertools.chain(self.parameters(), self.buffers()))
         zero = torch.zeros(batch, self.size, dtype=like.dtype, device=like.device)
         return self.State(*[zero for _ in self.State._fields])
 

@@ -27,7 +27,7 @@ def refusal(case: Case) -> str | None:
     """Why no kernel takes the case, or None."""
     current = case.current_TBN
     tensors = {"recurrent weight": case.recurrent_weight, "spike mask": case.spike_mask_TBN}
-    tensors |= case.neuron.state_dict(keep_vars=True)
+    tensors |= dict(case.neuron.named_parameters()) | dict(case.neuron.named_buffers())
     for what, tensor in tensors.items():
         if tensor is None or not tensor.is_floating_point():
             continue
