@@ -27,6 +27,7 @@ from core.neurons import (
     SiLIF,
     SoftResetRF,
 )
+from core.neurons.balanced import Firing, Reset
 from core.scan import Case, scan
 
 #: Neurons whose step is element-wise: every fused backend runs them.
@@ -50,6 +51,19 @@ NEURONS: dict[str, Callable[..., Neuron]] = {
     "PLIF soft": partial(PLIF, reset=None),
     "BalancedLIF": partial(BalancedLIF, threshold=0.02),
 }
+_CONTESTS: tuple[tuple[Firing, Reset, float], ...] = (
+    ("single_published", "spike", 0.02),
+    ("single_published", "none", 1.0),
+    ("single_intended", "voltage", 0.02),
+    ("single_intended", "threshold", 0.3),
+)
+#: Those of which one of a row wins: the CPU's kernels and the reference run them.
+WINNERS: dict[str, Callable[..., Neuron]] = {
+    f"BalancedLIF {firing} {reset}": partial(
+        BalancedLIF, threshold=threshold, reset=reset, firing=firing
+    )
+    for firing, reset, threshold in _CONTESTS
+}
 SPIKING = [name for name in NEURONS if name != "LI"]
 #: Those whose spike function can be replaced by a smooth one.
 SMOOTH = [name for name in NEURONS if not name.startswith(("PLIF", "Balanced"))]
@@ -57,6 +71,7 @@ SMOOTH = [name for name in NEURONS if not name.startswith(("PLIF", "Balanced"))]
 DRIVE = {"LI": 1.0, "LIF": 20.0, "ALIF": 2.0, "BoundedLIF": 4.0, "AdLIF": 4.0, "CAdLIF": 4.0}
 DRIVE |= {"SiLIF": 8.0, "CSiLIF": 2.0, "BalancedLIF": 20.0, "SoftResetRF": 400.0}
 DRIVE |= {name: 3.0 for name in NEURONS if name.startswith("PLIF")}
+DRIVE |= {name: 1000.0 if name.endswith("none") else 20.0 for name in WINNERS}
 
 
 def drive(name: str) -> float:
@@ -83,7 +98,7 @@ class Run:
     """A scan with everything that it has gradients of.
 
     Args:
-        name: Key of NEURONS.
+        name: Key of NEURONS or WINNERS.
         shape: ``T, B, N``.
         recurrent: With a recurrent weight.
         masked: With a spike mask.
@@ -107,7 +122,7 @@ class Run:
     ) -> None:
         torch.manual_seed(seed)
         batch, size = shape[1:]
-        self.neuron = NEURONS[name](size).to(dtype)
+        self.neuron = (NEURONS | WINNERS)[name](size).to(dtype)
         fit = on_grid if exact else torch.clone
         self.current = fit(current_for(name, *shape)).to(dtype).requires_grad_()
         self.weight = None

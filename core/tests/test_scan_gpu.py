@@ -354,7 +354,7 @@ def case(size: int = 3, neuron: Neuron | None = None, **more: Any) -> Case:
         (case(recurrent_weight=torch.eye(3).half()), "recurrent weight is torch.float16"),
         (case(pathways={"potential": torch.eye(3)}), r"no further recurrent pathway \(potential"),
         (case(spike_mask_TBN=torch.ones(2, 1, 3).requires_grad_()), "no gradient of the spike mas"),
-        (case(neuron=BalancedLIF(3, firing="single_published")), "the whole layer"),
+        (case(neuron=BalancedLIF(3, firing="single_published")), "compares no neurons"),
         (Case(LIF(3).half(), torch.ones(2, 1, 3).half()), "float32 and float64, not torch.float16"),
     ],
 )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
-from core.neurons import LIF, BalancedLIF, Neuron
+from core.neurons import LIF, Neuron
 from core.neurons.base import Uniform
 from core.scan import dispatch, scan
 from core.scan.graph import OPERATIONS, Unfusable
@@ -174,9 +174,9 @@ def test_a_tensor_that_is_no_coefficient_is_refused() -> None:
 
 def test_cases_that_are_refused_by_name(caplog: pytest.LogCaptureFixture) -> None:
     current = torch.ones(2, 1, 4)
-    winner = BalancedLIF(4, firing="single_intended")
+    whole = Made(4, lambda a, b: a - a.amax(-1, keepdim=True) + b)
     refused: list[tuple[Neuron, dict[str, Any], str]] = [
-        (winner, {}, "looks at the whole layer"),
+        (whole, {}, "its step uses aten.amax.default, which no kernel has"),
         (LIF(4), {"pathways": {"potential": torch.eye(4)}}, "no further recurrent pathway"),
         (
             LIF(4),
@@ -194,8 +194,8 @@ def test_cases_that_are_refused_by_name(caplog: pytest.LogCaptureFixture) -> Non
     dispatch._said.clear()
     caplog.set_level(logging.WARNING, "core.scan")
     for _ in range(2):
-        scan(winner, current)
-    assert [m for m in caplog.messages if "BalancedLIF runs on the reference" in m] == [
-        "BalancedLIF runs on the reference backend, which is slower "
-        "(cpu: its step looks at the whole layer (across_layer))"
+        scan(whole, current)
+    assert [m for m in caplog.messages if "Made runs on the reference" in m] == [
+        "Made runs on the reference backend, which is slower "
+        "(cpu: its step uses aten.amax.default, which no kernel has)"
     ]

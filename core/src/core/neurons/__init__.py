@@ -3,6 +3,7 @@
 from core.neurons.adaptive import AdLIF, BoundedLI, BoundedLIF, CAdLIF
 from core.neurons.balanced import BalancedLIF
 from core.neurons.base import Init, Neuron, Normal, Potential, Uniform
+from core.neurons.competition import winner, winner_takes_all
 from core.neurons.leaky import ALIF, LI, LIF
 from core.neurons.parametric import PLIF, LogNormalTau
 from core.neurons.resonate import BRF, HRF, RF, IzhikevichRF, divergence_boundary
@@ -32,4 +33,6 @@ __all__ = [
     "SoftResetRF",
     "Uniform",
     "divergence_boundary",
+    "winner",
+    "winner_takes_all",
 ]

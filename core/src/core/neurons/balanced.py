@@ -9,12 +9,13 @@ Neural Networks" (RWTH-IDS), the authors' code.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from core.neurons.base import Neuron, Uniform
+from core.neurons.competition import winner_takes_all
 from core.surrogates import boxcar
 
 Firing = Literal["multi", "single_published", "single_intended"]
@@ -27,56 +28,6 @@ def alpha_limits(repeat: int) -> tuple[float, float]:
     ``alpha`` in between is ``exp(-1 / (2000 R))``: 2 s at the cue task's 1 ms.
     """
     return math.exp(-1.0 / (1900.0 * repeat)), math.exp(-1.0 / (2100.0 * repeat))
-
-
-class _WinnerTakesAll(torch.autograd.Function):
-    """One spike per row of ``potential``; the boxcar of the distance to threshold backwards."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(potential: Tensor, threshold: Tensor, published: bool) -> Tensor:
-        places = torch.arange(potential.shape[-1], device=potential.device)
-        winner = places == potential.argmax(-1, keepdim=True)
-        return (winner & (potential > threshold)).to(potential.dtype)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
-        potential, threshold, published = inputs
-        distance = (output if published else potential) - threshold
-        ctx.save_for_backward(distance)
-        ctx.save_for_forward(distance)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (distance,) = ctx.saved_tensors
-        return gradient * boxcar.derivative(distance), None, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
-        (distance,) = ctx.saved_tensors
-        return tangent * boxcar.derivative(distance)
-
-
-def winner_takes_all(potential: Tensor, threshold: Tensor, *, published: bool) -> Tensor:
-    r"""At most one spike per row: of the neuron with the largest potential, if above threshold.
-
-    The winner is the first largest of the raw potentials, whatever the thresholds; when it stays
-    below its own threshold nobody fires, even if another neuron is above its own. No gradient goes
-    to the threshold; to the potential it is that of the spike, times
-
-    * intended: 1 where ``-0.5 < u - threshold <= 0.5``, else 0;
-    * published: 1 where ``-0.5 < s - threshold <= 0.5``, else 0. The authors' code overwrites the
-      potential with the spike before autograd keeps it: for thresholds below 0.5 the gradient
-      reaches exactly the neurons that did not fire, from 0.5 to 1.5 the one that did.
-
-    Args:
-        potential: ``[..., N]``.
-        threshold: ``[N]``.
-        published: Which gradient.
-    """
-    spikes: Tensor = _WinnerTakesAll.apply(potential, threshold, published)
-    return spikes
 
 
 class TracedState(NamedTuple):

@@ -70,8 +70,8 @@ class Neuron(nn.Module):
     State: type[Any]
     spiking: bool = True
     across_layer: bool = False
-    """True when a step looks at other neurons of the layer (winner-take-all); fused backends
-    refuse it."""
+    """True when a step looks at other neurons of the layer; one that does without saying so runs
+    on the reference alone, and so does one that does more than :func:`core.neurons.winner`."""
 
     def __init__(self, size: int) -> None:
         super().__init__()

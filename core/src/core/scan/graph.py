@@ -1,4 +1,4 @@
-"""A neuron's step and its derivative as one element-wise graph, from which kernels are made.
+"""A neuron's step and its derivative as one graph on the values of a neuron, made into kernels.
 
 :func:`core.scan.trace.trace` runs ``step`` and the derivative that autograd gives it once, on
 placeholders, and keeps what was computed as a list of scalar operations. Printers
@@ -41,10 +41,19 @@ OPERATIONS: dict[str, str] = {
 }
 COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne")
 LOGIC = ("and", "or", "not")
+#: The one operation that looks along the row: whether ``a`` is its first largest value, where NaN
+#: is larger than any number. A kernel finds the place first, so :meth:`StepGraph.evaluate` takes
+#: the truth value as an input, under the name that :func:`winner_input` gives.
+WINNER = "winner"
 
 
 class Unfusable(Exception):
     """A step that is no element-wise graph of known operations; the message says why."""
+
+
+def winner_input(node: int) -> str:
+    """What a node with the operation :data:`WINNER` is called among the inputs."""
+    return f"w{node}"
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class Node:
     """One value: an input (``op="input"``), a constant (``"const"``) or an operation on others.
 
     Attributes:
-        op: See :data:`OPERATIONS`.
+        op: See :data:`OPERATIONS` and :data:`WINNER`.
         args: Indices of other nodes; the name of an input; the value of a constant, and as
             text.
         boolean: Whether it is a truth value.
@@ -145,8 +154,27 @@ class StepGraph:
     def _is_zero(self, index: int) -> bool:
         return (self.nodes[index].op, self.nodes[index].args[0]) == ("const", 0.0)
 
+    def winners(self, outputs: Iterable[int]) -> list[int]:
+        """The winners that ``outputs`` depend on, in an order in which they can be found."""
+        found: set[int] = set()
+        left = list(outputs)
+        while left:
+            nodes = self.needed(left)
+            new = {index for index in nodes if self.nodes[index].op == WINNER} - found
+            found |= new
+            left = [self.nodes[index].args[0] for index in new]
+        return sorted(found)
+
+    @cached_property
+    def all_winners(self) -> tuple[int, ...]:
+        """Those of the step and of its derivative."""
+        return tuple(self.winners((*self.forward, *self.backward)))
+
     def needed(self, outputs: Iterable[int]) -> list[int]:
-        """The nodes that ``outputs`` depend on, themselves included, in order of computation."""
+        """The nodes that ``outputs`` depend on, themselves included, in order of computation.
+
+        What a winner depends on is left out: another pass over the row computes it before.
+        """
         wanted: set[int] = set()
         stack = list(outputs)
         while stack:
@@ -154,20 +182,25 @@ class StepGraph:
             if index not in wanted:
                 wanted.add(index)
                 node = self.nodes[index]
-                if node.op not in ("input", "const"):
+                if node.op not in ("input", "const", WINNER):
                     stack += node.args
         return sorted(wanted)
 
     def evaluate(
         self, outputs: Iterable[int], inputs: dict[str, Any], table: dict[str, Any]
     ) -> Any:
-        """Compute ``outputs`` with ``table[op](*values)``; ``table["const"]`` makes constants."""
+        """Compute ``outputs`` with ``table[op](*values)``; ``table["const"]`` makes constants.
+
+        Winners are among the inputs.
+        """
         values: dict[int, Any] = {}
         outputs = list(outputs)
         for index in self.needed(outputs):
             node = self.nodes[index]
             if node.op == "input":
                 values[index] = inputs[node.args[0]]
+            elif node.op == WINNER:
+                values[index] = inputs[winner_input(index)]
             elif node.op == "const":
                 values[index] = table["const"](node.args[0])
             else:

@@ -8,7 +8,14 @@ from typing import Any
 
 import torch
 
-from core.scan.graph import COMPARISONS, LOGIC, Node, Unfusable
+from core.scan.graph import COMPARISONS, LOGIC, WINNER, Node, Unfusable
+
+#: The place of a row's largest value: for :func:`_scatter` alone, no kernel computes it as such.
+_PLACE = "argmax"
+
+
+#: How a step says what a kernel takes.
+ROW = "core.neurons.winner is what a kernel knows of a row"
 
 
 class Builder:
@@ -23,10 +30,12 @@ class Builder:
         """The node ``op(*args)``; truth values in arithmetic count as 0 and 1."""
         if op not in ("input", "const", "to_float"):
             args = tuple(self._fit(op, place, arg) for place, arg in enumerate(args))
+        if op not in ("input", "const") and any(self.nodes[arg].op == _PLACE for arg in args):
+            raise Unfusable("its step computes with the place of a largest value; " + ROW)
         key = (op, *args)
         if key not in self._known:
             self._known[key] = len(self.nodes)
-            self.nodes.append(Node(op, args, op in COMPARISONS + LOGIC))
+            self.nodes.append(Node(op, args, op in (*COMPARISONS, *LOGIC, WINNER)))
         return self._known[key]
 
     def constant(self, value: float) -> int:
@@ -155,6 +164,21 @@ def _threshold_backward(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
     return b.add("where", b.add("le", x, threshold), b.constant(0.0), gradient)
 
 
+def _argmax(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    # Placeholders have no dimension for samples: counted from the front, it would be another one.
+    if [b.nodes[arg].args[0] for arg in args[1:]] != [-1.0, 1.0]:
+        raise Unfusable("its step looks for a largest value otherwise than along neurons; " + ROW)
+    return b.add(_PLACE, args[0])
+
+
+def _scatter(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    to, dimension, place, value = args
+    known = b.nodes[dimension].args[0] == -1.0 and b.nodes[place].op == _PLACE
+    if not known or b.nodes[value].op != "const":
+        raise Unfusable("its step writes to places of the layer; " + ROW)
+    return b.add("where", b.add(WINNER, b.nodes[place].args[0]), value, to)
+
+
 def _first(b: Builder, args: list[Any], _: dict[str, Any]) -> Any:
     return args[0]
 
@@ -192,6 +216,8 @@ _RULES: dict[str, Rule] = {
     "tanh_backward": _tanh_backward,
     "threshold_backward": _threshold_backward,
     "_to_copy": _to_copy,
+    "argmax": _argmax,
+    "scatter": _scatter,
     **{name: _first for name in ("detach", "alias", "clone", "view", "expand", "positive")},
     **{name: _filled(0.0) for name in ("zeros_like", "new_zeros", "zeros")},
     **{name: _filled(1.0) for name in ("ones_like", "new_ones", "ones")},

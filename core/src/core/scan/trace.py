@@ -42,12 +42,10 @@ def trace(
         size: Of the placeholders; no graph depends on it.
 
     Raises:
-        Unfusable: The step looks across the layer, holds values that are no coefficients, decides
-            by values in Python or by shapes, keeps tensors, or uses an operation that is not
-            element-wise.
+        Unfusable: The step holds values that are no coefficients, decides by values in Python or
+            by shapes, keeps tensors, uses an operation that is neither element-wise nor
+            :func:`core.neurons.winner`, or uses that without ``across_layer``.
     """
-    if neuron.across_layer:
-        raise Unfusable("its step looks at the whole layer (across_layer)")
     if neuron.State._fields[:1] != ("spike",) and neuron.spiking:
         raise Unfusable("the first field of its state is not the spike")
     kind = type(neuron.coefficients() if coefficients is None else coefficients)
@@ -67,7 +65,16 @@ def trace(
         raise Unfusable(message) from error
     if any(tensor() is not None for tensor in tensors):
         raise Impure("its step keeps tensors somewhere")
+    if graph.all_winners and not neuron.across_layer:
+        raise Unfusable("its step looks at the whole layer: say so with across_layer = True")
+    if any(_reads_gradients(graph, index) for index in graph.all_winners):
+        raise Unfusable("the derivative of its step looks at the whole layer")
     return graph
+
+
+def _reads_gradients(graph: StepGraph, winner: int) -> bool:
+    nodes = [graph.nodes[index] for index in graph.needed(graph.nodes[winner].args)]
+    return any(node.op == "input" and node.args[0].startswith("g") for node in nodes)
 
 
 def _run(

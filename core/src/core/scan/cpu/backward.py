@@ -93,7 +93,7 @@ class _Backward(Kernel):
 
     def replay(self, segment: Value, start: Value, stop: Value) -> None:
         """Run a segment forwards again; the state after its last step is not needed."""
-        code = self.code
+        code, self.start = self.code, start
         with code.loop(0, self.rows) as r:
             for f, row in enumerate(self.row_before(I64(0), r)):
                 code.copy_row(self.kept(segment, f, r), row, self.width, masked_source=True)
@@ -103,10 +103,31 @@ class _Backward(Kernel):
                 code.sum(start, k), r, self.row_before(k, r), self.row_before(code.sum(k, 1), r),
                 self.total(k, r), {},
             )  # fmt: skip
-        if self.variant.recurrent:
+        if self.variant.recurrent or self.winners:
             with code.loop(0, self.rows) as r:
-                spikes = self.row_before(last, r)[0]
-                self.gather(code.sum(stop, -1), r, spikes, self.total(last, r))
+                before = self.row_before(last, r)
+                self.prepare(code.sum(stop, -1), r, before, self.total(last, r))
+
+    def prepare(self, t: Value, r: Value, before: list[Value], total: Value) -> dict[int, Value]:
+        """As both kernels; winners are written down, for the way back."""
+        found = super().prepare(t, r, before, total)
+        k = self.code.builder.sub(t, self.start)
+        for node, place in found.items():
+            self.code.builder.store(place, self.won(k, r, node))
+        return found
+
+    def won(self, k: Value, r: Value, node: int) -> Value:
+        """Where the place of a winner of row ``r`` in step ``k`` of the segment is written down."""
+        code = self.code
+        lists = code.product(code.slot("rows"), code.sum(code.slot("N"), 1))
+        row = code.sum(code.product(k, code.slot("rows")), r)
+        own = code.product(row, len(self.winners))
+        number = self.winners.index(node)
+        return code.at(self.indices, code.sum(code.slot("N"), lists, own, number), kind=I32)
+
+    def winners_of(self, k: Value, r: Value) -> dict[int, Value]:
+        """The places of all winners of row ``r`` in step ``k`` of the segment, by node."""
+        return {node: self.code.load_one(self.won(k, r, node), I32) for node in self.winners}
 
     def retreat(self, t: Value, k: Value) -> None:
         """One step backwards, for all rows of the task."""
@@ -153,9 +174,10 @@ class _Backward(Kernel):
     def list_open(self, t: Value, k: Value, r: Value) -> Value:
         """List where a gate of row ``r`` is open; returns how many."""
         code, graph, before = self.code, self.graph, self.row_before(k, r)
+        winners = self.winners_of(k, r)
 
         def active(i: Value, mask: Value | None) -> Value:
-            inputs = self.inputs(t, r, i, mask, before, self.total(k, r))
+            inputs = self.inputs(t, r, i, mask, before, self.total(k, r), winners)
             values = graph.evaluate(graph.gates, inputs, self.table)
             opened = [
                 value
@@ -189,9 +211,10 @@ class _Backward(Kernel):
     def retreat_row(self, t: Value, k: Value, r: Value, before: list[Value]) -> None:
         code, graph = self.code, self.graph
         carried = [self.carried(r, f) for f in range(self.states)]
+        winners = self.winners_of(k, r)
 
         def one(i: Value, mask: Value | None) -> None:
-            inputs = self.inputs(t, r, i, mask, before, self.total(k, r))
+            inputs = self.inputs(t, r, i, mask, before, self.total(k, r), winners)
             inputs |= {f"gs{f}": code.load(code.at(row, i)) for f, row in enumerate(carried)}
             inputs["go"] = code.load(code.at(self.sequence("go", t, r), i), mask)
             self.foresee("go", code.sum(t, -AHEAD), r, i)

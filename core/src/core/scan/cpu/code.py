@@ -156,15 +156,23 @@ class Code:
 
     def total(self, value: Value) -> Value:
         """The sum of a vector's lanes, by halves."""
-        zeros = ir.Constant(value.type, ir.Undefined)
         width = self.lanes
         while width > 1:
             width //= 2
-            upper = [I32(width + lane) if lane < width else I32(0) for lane in range(self.lanes)]
-            kind = ir.VectorType(I32, self.lanes)
-            moved = self.builder.shuffle_vector(value, zeros, ir.Constant(kind, upper))
-            value = self.builder.fadd(value, moved)
+            value = self.builder.fadd(value, self.moved_down(value, width))
         return self.builder.extract_element(value, I32(0))
+
+    def moved_down(self, value: Value, by: int) -> Value:
+        """Lane ``by + i`` of a vector in lane ``i``, for ``i < by``; something in the others."""
+        upper = [I32(by + lane) if lane < by else I32(0) for lane in range(self.lanes)]
+        lanes = ir.Constant(ir.VectorType(I32, self.lanes), upper)
+        return self.builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), lanes)
+
+    def places(self, i: Value) -> Value:
+        """The 32-bit numbers ``i, i + 1, ...`` of the lanes of the vector at ``i``."""
+        kind = ir.VectorType(I32, self.lanes)
+        first = self.splat(self.builder.trunc(i, I32), kind)
+        return self.builder.add(first, ir.Constant(kind, list(range(self.lanes))))
 
     def intrinsic(self, name: str, *values: Value) -> Value:
         """An LLVM intrinsic on vectors, such as ``llvm.fabs``."""

@@ -15,6 +15,7 @@ def forward_text(variant: CpuVariant, machine: Machine) -> str:
 class _Forward(Kernel):
     def text(self) -> str:
         code = self.code
+        self.winners = self.graph.winners(self.graph.forward)
         with self.tasks():
             total = self.scratch
             base = code.at(total, code.slot("padded"))

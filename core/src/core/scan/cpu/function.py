@@ -128,8 +128,11 @@ class _Launch:
         work = self.shape.numel() // workers.ELEMENTS_PER_THREAD
         threads = max(1, min(torch.get_num_threads(), plan.tasks, work))
         memory = empty((threads, scratch), self.dtype)
-        # One list of spikes, and backwards one list per row.
-        places = neurons if forward else neurons + plan.rows * (neurons + 1)
+        # One list of spikes; backwards one list per row, and the winners of a segment.
+        places = neurons
+        if not forward:
+            won = plan.segment * len(variant.graph.all_winners)
+            places += plan.rows * (neurons + 1 + won)
         indices = torch.empty(threads, places, dtype=torch.int32)
         counters = (ctypes.c_int64 * 2)(0, 0)
         slots |= {"counters": ctypes.addressof(counters), "scratch_size": scratch}
@@ -182,6 +185,7 @@ class Scan(torch.autograd.Function):
             recurrent=recurrent,
             lanes=this_machine().vector_bytes // dtype.itemsize,
             real=dtype.itemsize,
+            whole_rows=bool(graph.all_winners),
         )
         ctx.tie = tie(current, weight, *rest)
         ctx.wants = _Wants.of(ctx.needs_input_grad, graph)

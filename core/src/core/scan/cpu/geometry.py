@@ -42,15 +42,23 @@ class Geometry:
 
 
 def plan(
-    steps: int, batch: int, neurons: int, *, states: int, recurrent: bool, lanes: int, real: int
+    steps: int,
+    batch: int,
+    neurons: int,
+    *,
+    states: int,
+    recurrent: bool,
+    lanes: int,
+    real: int,
+    whole_rows: bool = False,
 ) -> Geometry:
-    """Cut ``[steps, batch, neurons]`` into tasks."""
-    if recurrent:
-        # More rows read the weight less often, and their states leave the nearest cache.
-        columns, rows = neurons, 8 if batch <= 64 else 16
-    else:
-        columns = min(neurons, TILE)
-        rows = max(1, TILE // columns)
+    """Cut ``[steps, batch, neurons]`` into tasks; a recurrent one has all neurons of its samples.
+
+    So has one with ``whole_rows``.
+    """
+    columns = neurons if recurrent or whole_rows else min(neurons, TILE)
+    # With recurrence: more rows read the weight less often, and states leave the nearest cache.
+    rows = (8 if batch <= 64 else 16) if recurrent else max(1, TILE // columns)
     rows = max(1, min(rows, batch))
     padded = -(-columns // lanes) * lanes
     step_bytes = rows * padded * (states + recurrent) * real

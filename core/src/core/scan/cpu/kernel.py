@@ -1,7 +1,7 @@
 """What the two kernels of a neuron share: tasks, rows of memory, one step forwards.
 
 A kernel takes tasks until none is left: a task is a block of ``rows`` samples and ``columns``
-neurons (all of them, where the layer is recurrent) over all time steps, with its state in scratch
+neurons (all of them, where neurons see each other) over all time steps, with its state in scratch
 memory that fits in the processor's cache. Samples do not touch each other in either direction, so
 tasks need no synchronisation, and as their size does not depend on the number of threads, neither
 do the results.
@@ -14,7 +14,7 @@ backwards. Recomputing a step costs less than writing its states to memory and r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -24,7 +24,8 @@ from core.scan.cpu import recurrence, tasks
 from core.scan.cpu.code import I32, Code, Value
 from core.scan.cpu.machine import Machine
 from core.scan.cpu.vector import operations
-from core.scan.graph import Variant
+from core.scan.cpu.winner import first_largest
+from core.scan.graph import Variant, winner_input
 
 #: Slots that both kernels read: sizes, the geometry of tasks, and the arrays of the forward pass.
 #: ``*_t`` and ``*_b`` are strides in elements; the stride over neurons is one everywhere.
@@ -86,6 +87,7 @@ class Kernel:
         self.code = Code(name, slots, variant.real, machine)
         self.table = operations(self.code)
         self.states = self.graph.states
+        self.winners: Sequence[int] = self.graph.all_winners
 
     @contextmanager
     def tasks(self) -> Iterator[None]:
@@ -145,11 +147,10 @@ class Kernel:
         sequences by what goes there: a field of the state, or -1 for the output.
         """
         code, graph = self.code, self.graph
-        if self.variant.recurrent:
-            self.gather(t, r, before[0], total)
+        winners = self.prepare(t, r, before, total)
 
         def one(i: Value, mask: Value | None) -> None:
-            inputs = self.inputs(t, r, i, mask, before, total)
+            inputs = self.inputs(t, r, i, mask, before, total, winners)
             self.foresee("x", code.sum(t, AHEAD), r, i)
             results = graph.evaluate(graph.forward, inputs, self.table)
             for row, value in zip(after, results, strict=False):
@@ -159,10 +160,30 @@ class Kernel:
 
         code.across(self.width, one)
 
+    def prepare(self, t: Value, r: Value, before: list[Value], total: Value) -> dict[int, Value]:
+        """What a step of a row needs first: its total current, and the places of its winners.
+
+        Returns:
+            The places, by node. Each takes a pass over the row of its own.
+        """
+        if self.variant.recurrent:
+            self.gather(t, r, before[0], total)
+        found: dict[int, Value] = {}
+        for node in self.winners:
+            wanted = self.graph.nodes[node].args
+
+            def value(i: Value, mask: Value | None, wanted: tuple[int, ...] = wanted) -> Value:
+                inputs = self.inputs(t, r, i, mask, before, total, found)
+                return self.graph.evaluate(wanted, inputs, self.table)[0]
+
+            found[node] = first_largest(self.code, self.width, value)
+        return found
+
     def inputs(
-        self, t: Value, r: Value, i: Value, mask: Value | None, before: list[Value], total: Value
-    ) -> dict[str, Value]:
-        """What a step reads, for the vector at ``i``."""
+        self, t: Value, r: Value, i: Value, mask: Value | None, before: list[Value], total: Value,
+        winners: dict[int, Value],
+    ) -> dict[str, Value]:  # fmt: skip
+        """What a step reads, for the vector at ``i``; ``winners`` as :meth:`prepare`."""
         code = self.code
         inputs = {
             f"c{place}": code.load(code.at(self.coefficient(place), i), mask)
@@ -175,6 +196,9 @@ class Kernel:
             inputs["x"] = code.load(code.at(self.sequence("x", t, r), i), mask)
         if self.graph.masked:
             inputs["m"] = code.load(code.at(self.sequence("mask", t, r), i), mask)
+        for node, place in winners.items():
+            here = code.splat(place, ir.VectorType(I32, code.lanes))
+            inputs[winner_input(node)] = code.builder.icmp_signed("==", code.places(i), here)
         return inputs
 
     def foresee(self, slot: str, t: Value, r: Value, i: Value) -> None:

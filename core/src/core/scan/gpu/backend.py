@@ -46,7 +46,9 @@ def not_taken(case: Case) -> str | None:
         return f"it takes recurrent layers of at most {most} neurons, not {case.neuron.size}"
     if case.record:
         return f"it records no fields of the state ({', '.join(case.record)})"
-    return fused.refusal(case)
+    if reason := fused.refusal(case):
+        return reason
+    return "it compares no neurons of a layer (winner)" if case.graph.all_winners else None
 
 
 def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces]:

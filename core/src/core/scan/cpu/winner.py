@@ -1,0 +1,52 @@
+"""The first largest value of a row, as PyTorch's ``argmax`` finds it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from llvmlite import ir
+
+from core.scan.cpu.code import I32, I64, Code, Value
+
+
+def first_largest(code: Code, width: Value, value: Callable[[Value, Value | None], Value]) -> Value:
+    """The 32-bit place of the first largest of ``value(i, mask)`` over a row of ``width``.
+
+    NaN is larger than any number, and the two zeros are equal. Lanes outside the mask, where
+    ``value`` may give anything, never win: they are as small as can be and come last.
+    """
+    b = code.builder
+    least = code.constant(-math.inf)
+    best, where = code.variable(least), code.variable(code.places(I64(0)))
+
+    def one(i: Value, mask: Value | None) -> None:
+        found, known = value(i, mask), code.read(best)
+        if mask is not None:
+            found = b.select(mask, found, least)
+        better = _larger(code, found, known)
+        b.store(b.select(better, found, known), best)
+        b.store(b.select(better, code.places(i), code.read(where)), where)
+
+    code.across(width, one)
+    largest, lanes = code.read(best), code.lanes
+    while lanes > 1:
+        lanes //= 2
+        other = code.moved_down(largest, lanes)
+        largest = b.select(_larger(code, other, largest), other, largest)
+    # By lane, what is as large as the largest; of these, the one that comes first.
+    top, lane_best = code.splat(b.extract_element(largest, I32(0))), code.read(best)
+    both_nan = b.and_(
+        b.fcmp_unordered("uno", top, top), b.fcmp_unordered("uno", lane_best, lane_best)
+    )
+    same = b.or_(b.fcmp_ordered("==", top, lane_best), both_nan)
+    none = ir.Constant(where.allocated_type, [2**31 - 1] * code.lanes)
+    kind = ir.FunctionType(I32, [where.allocated_type])
+    first = code.declare(f"llvm.vector.reduce.smin.v{code.lanes}i32", kind)
+    return b.call(first, [b.select(same, code.read(where), none)])
+
+
+def _larger(code: Code, a: Value, b: Value) -> Value:
+    """``a > b``, or NaN where ``b`` is a number."""
+    more = code.builder.fcmp_unordered(">", a, b)
+    return code.builder.and_(more, code.builder.fcmp_ordered("ord", b, b))
