@@ -1,0 +1,1 @@
+"""A balanced spiking auto-encoder after Boerlin, Machens and Denève, apart from all training."""
