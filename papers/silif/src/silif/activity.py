@@ -45,7 +45,7 @@ def firing_rates(activities: Sequence[Tensor]) -> Tensor:
 
     Values above :data:`NEARLY_ONE` count as one, all others as they are.
     """
-    return torch.cat([torch.where(a > NEARLY_ONE, 1.0, a).mean((0, 1)) for a in activities])
+    return torch.cat([a.masked_fill(a > NEARLY_ONE, 1.0).mean((0, 1)) for a in activities])
 
 
 def synaptic_operations(activities: Sequence[Tensor], layer_sizes: Sequence[int]) -> Tensor:
@@ -57,11 +57,10 @@ def synaptic_operations(activities: Sequence[Tensor], layer_sizes: Sequence[int]
     the weights are zero; recurrent weights and what happens inside of neurons are not counted.
 
     Args:
-        activities: Of all layers but the readout, the input first.
+        activities: The input, and of every hidden layer; without a readout the last one reaches
+            nobody.
         layer_sizes: ``N_k`` of every layer, the readout's last.
-
-    Raises:
-        ValueError: Not as many activities as layers.
     """
-    counts = [size * (a != 0).sum((0, 2)) for size, a in zip(layer_sizes, activities, strict=True)]
+    reached = zip(activities, layer_sizes, strict=False)
+    counts = [size * a.count_nonzero(dim=(0, 2)) for a, size in reached]
     return torch.stack(counts).sum(0).to(torch.float64)
