@@ -61,6 +61,8 @@ def test_from_nothing_to_a_table(
     capsys.readouterr()
     assert call("table", "toy_paper") == 0
     assert "75.0 ± 2.0 (5 runs)" in capsys.readouterr().out
+    sweep = "core sweep toy_paper train --config configs/quick.yaml --seeds 0-4 --record --trial`"
+    assert sweep in (home / "README.md").read_text()
 
 
 def test_the_root_knows_it_and_keeps_its_texts(root: Path) -> None:

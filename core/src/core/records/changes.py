@@ -81,10 +81,14 @@ def refuse_trial_data(line: Mapping[str, Any]) -> None:
     Raises:
         UserError: They are; says which flag records it all the same.
     """
-    embedded = line.get("config", {}).get("data") == "embedded"
-    name = line["data"]["name"]
-    if embedded or is_embedded(name):
+    if on_embedded_data(line):
+        name = line["data"]["name"]
         raise _trial(f"{line.get('id', 'this evaluation')} is on embedded data ({name})")
+
+
+def on_embedded_data(line: Mapping[str, Any]) -> bool:
+    """Whether a run or an evaluation is on data that come with the code."""
+    return line.get("config", {}).get("data") == "embedded" or is_embedded(line["data"]["name"])
 
 
 def _trial(what: str) -> UserError:

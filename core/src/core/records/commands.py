@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from core.records.changes import on_embedded_data
 from core.records.claims import Claim
 from core.records.store import Record
 
@@ -36,7 +38,7 @@ def _about(claim: Claim, record: Record) -> bool:
     return record.fields["config_file"] == claim.config and record.fields["data"]["name"] in known
 
 
-def _whole(paper: str, claim: Claim, fields: Mapping[str, object]) -> str:
+def _whole(paper: str, claim: Claim, fields: Mapping[str, Any]) -> str:
     words = shlex.split(str(fields["command"]))
     if claim.config is None or len(words) < 2:
         return f"uv run --package {paper} {shlex.join(words)}"
@@ -44,7 +46,8 @@ def _whole(paper: str, claim: Claim, fields: Mapping[str, object]) -> str:
     seeds = claim.our_seeds
     whole = seeds == tuple(range(seeds[0], seeds[-1] + 1))
     span = f"{seeds[0]}-{seeds[-1]}" if whole else ",".join(map(str, seeds))
-    after = f" --set {shlex.join(settings)}" if settings else ""
+    after = " --trial" if on_embedded_data(fields) else ""
+    after += f" --set {shlex.join(settings)}" if settings else ""
     return (
         f"uv run --package {paper} core sweep {paper} {Path(words[1]).stem} "
         f"--config {claim.config} --seeds {span} --record{after}"
