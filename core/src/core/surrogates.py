@@ -72,6 +72,8 @@ class _Heaviside(torch.autograd.Function):
 class Surrogate:
     """A spike function: call it on a distance to threshold to get spikes.
 
+    It can be pickled where ``derivative`` can.
+
     Attributes:
         name: Key under which configs name it.
         derivative: ``psi``, the pseudo-derivative, as PyTorch operations.
@@ -110,6 +112,14 @@ def _multi_gaussian(x: Tensor) -> Tensor:
     return 0.5 * (1.15 * normal_density(x, 0.0, 0.5) - 0.15 * sides)
 
 
+def _gaussian(x: Tensor) -> Tensor:
+    return normal_density(x, 0.0, 1.0)
+
+
+def _exponential(x: Tensor) -> Tensor:
+    return torch.exp(-x.abs())
+
+
 def _triangle(x: Tensor) -> Tensor:
     return torch.clamp(1.0 - x.abs(), min=0.0)
 
@@ -121,6 +131,16 @@ def _boxcar(x: Tensor) -> Tensor:
 def _logistic(x: Tensor) -> Tensor:
     value = torch.sigmoid(x)
     return value * (1.0 - value)
+
+
+@dataclass(frozen=True)
+class _ATan:
+    """``psi`` of :func:`atan_surrogate`."""
+
+    alpha: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (0.5 * self.alpha) / (1.0 + (0.5 * math.pi * self.alpha * x) ** 2)
 
 
 def atan_surrogate(alpha: float) -> Surrogate:
@@ -136,18 +156,14 @@ def atan_surrogate(alpha: float) -> Surrogate:
     """
     if not alpha > 0.0:
         raise ValueError(f"the slope alpha of the ATan surrogate must be positive, got {alpha}")
-
-    def psi(x: Tensor) -> Tensor:
-        return (0.5 * alpha) / (1.0 + (0.5 * math.pi * alpha * x) ** 2)
-
-    return Surrogate("atan" if alpha == 2.0 else f"atan_{alpha:g}", psi, at_zero=1)
+    return Surrogate("atan" if alpha == 2.0 else f"atan_{alpha:g}", _ATan(alpha), at_zero=1)
 
 
 double_gaussian = Surrogate("double_gaussian", _double_gaussian)
 multi_gaussian = Surrogate("multi_gaussian", _multi_gaussian)
-gaussian = Surrogate("gaussian", lambda x: normal_density(x, 0.0, 1.0))
+gaussian = Surrogate("gaussian", _gaussian)
 linear = Surrogate("linear", _triangle)
-exponential = Surrogate("exponential", lambda x: torch.exp(-x.abs()))
+exponential = Surrogate("exponential", _exponential)
 boxcar = Surrogate("boxcar", _boxcar)
 piecewise_quadratic = Surrogate("piecewise_quadratic", _triangle, at_zero=1)
 atan = atan_surrogate(2.0)

@@ -40,7 +40,7 @@ class Package:
 
     Attributes:
         kinds: Their classes.
-        surrogates: Identities of the spike functions that stand there.
+        surrogates: The spike functions that stand there; one that was pickled equals its origin.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Package:
         spaces += [vars(kind) for kind in self.kinds]
         self._spaces = spaces
         self._values = list(self._now())
-        self.surrogates = {id(value) for value in self._values if isinstance(value, Surrogate)}
+        self.surrogates = [value for value in self._values if isinstance(value, Surrogate)]
         self._functions = [value for value in self._values if isinstance(value, FunctionType)]
         self._code = list(map(_CODE, self._functions))
 
@@ -124,8 +124,8 @@ def _attributes(neuron: Neuron) -> tuple[Any, ...] | None:
     for name, value in vars(neuron).items():
         if name in _OF_MODULES:
             continue
-        if id(value) in _package.surrogates:
-            value = id(value)
+        if isinstance(value, Surrogate) and value in _package.surrogates:
+            value = _package.surrogates.index(value)
         values.append((name, value))
     try:
         # Numbers, text and tuples of them to the bit: 1, 1.0, True and -0.0, 0.0 differ.
