@@ -2,41 +2,141 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from core.config import load_yaml
-from core.neurons import Uniform
+from core.data import speech
+from core.neurons import Normal, Uniform
 from core.testing.recipe import Recipe, assert_job_follows, job_of
 from silif.config import PAPER, Config
 from silif.paper import SILIF
 
+from .arrays import need
+
+FILES = sorted((PAPER / "configs").glob("*.yaml"))
+GROUPED = ("sc_s4d", "sc_ss4d")
+"""Two groups of parameters, see :func:`test_two_groups`."""
+SAMPLES = {"shd": (800, 200), "ssc": (1050, 175, 280), "sc": (560, 105, 140)}
+"""Training, official validation and test recordings of the embedded look-alikes."""
+READOUT = Uniform(math.exp(-1 / 5), math.exp(-1 / 25))
+INITIAL: dict[str, dict[str, Uniform | Normal]] = {
+    "SiLIF": {
+        "alpha": Uniform(math.log(10), math.log(250)),
+        "beta": Uniform(math.log(2.5), math.log(10)),
+        "a": Uniform(0.0, 1.0),
+        "b": Uniform(0.0, 2.0),
+    },
+    "CSiLIF": {"b": Uniform(0.0, 1.0)},
+    "CadLIF": {
+        "alpha": Uniform(0.36, 0.96),
+        "beta": Uniform(0.96, 0.99),
+        "a": Uniform(0.0, 1.0),
+        "b": Uniform(0.0, 2.0),
+    },
+    "adLIF": {
+        "alpha": READOUT,
+        "beta": Uniform(math.exp(-1 / 30), math.exp(-1 / 120)),
+        "a": Uniform(-1.0, 1.0),
+        "b": Uniform(0.0, 2.0),
+    },
+    "LIF": {"alpha": READOUT},
+    "ResonateFire": {"alpha_real": Uniform(-10.0, -1.0), "alpha_im": Uniform(5.0, 10.0)},
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _loaded_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for load in (speech.load_event_split, speech.load_utterance_split):
+            patch.setattr(f"core.spoken.task.{load.__name__}", cache(load))
+        # tells recordings apart as well as a filterbank does, and at once
+        patch.setattr("core.data.utterances.log_mel", lambda x_N: x_N.unfold(0, 400, 160)[:, :40])
+        yield
+
 
 def recipe_of(config: Config) -> Recipe:
-    held_out = int(config.val_fraction * 1437)
+    train, *official, test = SAMPLES[config.dataset_name]
+    published = config.protocol == "published" and not official
+    validation = official[0] if official else test if published else 82
+    if not official and not published:
+        train -= validation
+
+    def rate(epoch: int) -> float:
+        """The first epoch is the best; every ``patience + 1`` later ones lower the rate."""
+        falls = max(0, epoch - 2) // (config.scheduler_patience + 1)
+        return max(config.lr * config.scheduler_factor**falls, 1e-6)
+
     return Recipe(
         optimizer=torch.optim.Adam,
         lr=config.lr,
-        rate=lambda epoch: config.lr * (1 - (epoch - 1) / config.epochs),
+        rate=rate,
         clip_norm=config.clip_norm,
-        dropout=[0.0],
+        dropout=[config.pdrop] * (config.nb_layers - 1),
         batch_size=config.batch_size,
-        samples=(1437 - held_out, held_out, 360),
-        split_by_seed=True,
-        epochs=config.epochs,
-        selects="val_loss",
-        initial={"0.neuron.tau_mem": Uniform(2.0, 6.0)},
+        samples=(train, validation, test),
+        split_by_seed=not official and not published,
+        test_selects=published,
+        epochs=config.nb_epochs,
+        selects="val_accuracy",
+        initial=initial_of(config),
     )
 
 
-FILES = sorted((PAPER / "configs").glob("*.yaml"))
+def initial_of(config: Config) -> dict[str, Uniform | Normal]:
+    if config.model_type not in INITIAL:
+        return {}
+    last = config.nb_layers - 1
+    drawn: dict[str, Uniform | Normal] = {f"snn.{last}.neuron.alpha": READOUT}
+    for name, law in INITIAL[config.model_type].items():
+        drawn |= {f"snn.{layer}.neuron.{name}": law for layer in range(last)}
+    return drawn
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def small(file: Path) -> Config:
+    """As the file says, on embedded data and with a network that is quickly made."""
+    config = load_yaml(Config, file)
+    smaller: dict[str, Any] = {"nb_hiddens": 40, "nb_layers": min(config.nb_layers, 4), "seed": 0}
+    smaller["nb_steps"] = 40
+    return replace(config, data="embedded", backend="reference", load_exp_folder=None, **smaller)
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if file.stem not in GROUPED], ids=lambda file: file.stem
+)
 def test_the_job_follows_the_file(file: Path) -> None:
-    config = replace(load_yaml(Config, file), backend="reference")
+    assert_job_follows(recipe_of, partial(job_of, SILIF), small(file))
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_two_groups(name: str) -> None:
+    """AdamW with decay, and steps and rates of the kernels without, at 0.001 at most."""
+    if name == "sc_ss4d":
+        need("sdn_predictor")
+    config = small(PAPER / "configs" / f"{name}.yaml")
+    job = job_of(SILIF, config)
+    assert type(job.optimizer) is torch.optim.AdamW
+    most, kernels = job.optimizer.param_groups
+    assert (most["lr"], most["weight_decay"]) == (config.lr, 0.01)
+    assert (kernels["lr"], kernels["weight_decay"]) == (0.001, 0.0)
+    names = {id(p): name for name, p in job.model.named_parameters()}
+    slow = {names[id(p)].rpartition(".")[2] for p in kernels["params"]}
+    assert slow == {"log_dt", "log_A_real", "A_imag"}
+    given = [id(p) for group in job.optimizer.param_groups for p in group["params"]]
+    assert sorted(given) == sorted(id(p) for p in job.model.parameters() if p.requires_grad)
+
+
+def test_speakers_held_out() -> None:
+    """No file has this protocol."""
+    other: dict[str, Any] = {"nb_hiddens": 12, "nb_layers": 4, "pdrop": 0.35, "lr": 3e-3}
+    other |= {"protocol": "held-out", "batch_size": 50, "clip_norm": 0.7}
+    other |= {"scheduler_patience": 2, "scheduler_factor": 0.4}
+    config = replace(small(PAPER / "configs" / "shd_csilif.yaml"), **other)
     assert_job_follows(recipe_of, partial(job_of, SILIF), config)

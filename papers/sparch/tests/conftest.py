@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from .scripts import write_tiny_shd
+from core.testing.spoken import write_tiny_shd
 
 
 @pytest.fixture(scope="session")

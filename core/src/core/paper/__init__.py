@@ -6,7 +6,7 @@ ordinary function, for a paper that trains in another way.
 """
 
 from core.paper.description import Loaded, Paper, Recipe, Task, Tests
-from core.paper.evaluation import evaluate_checkpoint, read_own
+from core.paper.evaluation import Watch, evaluate_checkpoint, read_own
 from core.paper.experiment import (
     Prepared,
     carry_out,
@@ -28,6 +28,7 @@ __all__ = [
     "Recipe",
     "Task",
     "Tests",
+    "Watch",
     "backend_of",
     "carry_out",
     "count_parameters",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from core.scan import refuse_unknown
 from core.settings import SettingsT
 from core.training.devices import choose_device
 from core.training.environment import describe
+from core.training.loop import Objective
 from core.training.run_folder import now
 from core.training.threads import settle_threads
 
@@ -31,12 +32,32 @@ FLAGS = ("batch_size", "device", "threads", "backend")
 """Settings that ``evaluate.py`` of every paper may change, ``data_folder`` apart."""
 
 
-def evaluate_checkpoint(paper: Paper[SettingsT], options: argparse.Namespace) -> dict[str, Any]:
+class Watch(Protocol):
+    """Looks on while a checkpoint is tested, for what only its paper counts; printed at the end."""
+
+    def watched(self, objective: Objective, batches: int) -> Objective:
+        """The objective to test with; each test has so many batches."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What was seen, for the record."""
+        ...
+
+
+def evaluate_checkpoint(
+    paper: Paper[SettingsT],
+    options: argparse.Namespace,
+    *,
+    seeds: Sequence[int] | None = None,
+    watch: Watch | None = None,
+) -> dict[str, Any]:
     """Score ``options.checkpoint``, print the result and return it.
 
     Args:
         paper: Whose network it is.
         options: From :func:`core.settings.evaluation_parser`, with the paper's own flags.
+        seeds: A test with each; by default as many as the paper asks for, from 0 on.
+        watch: Looks on.
 
     Raises:
         UserError: The checkpoint or its data cannot be used.
@@ -53,24 +74,27 @@ def evaluate_checkpoint(paper: Paper[SettingsT], options: argparse.Namespace) ->
         settle_threads(model, task.test, device)
     if options.float64:
         model = model.double()
+    objective = paper.objective(config)
     evaluations = evaluate_repeatedly(
         model,
         _Doubled(task.test) if options.float64 else task.test,
-        paper.objective(config),
+        objective if watch is None else watch.watched(objective, len(task.test)),
         name=f"{config.model} in {options.checkpoint.name} on {task.data} ({config.task})",
         device=device,
-        times=max(1, paper.tests(config).times),
+        seeds=range(max(1, paper.tests(config).times)) if seeds is None else seeds,
     )
     result = {
         **{"task": config.task, "model": config.model},
         **{flag: getattr(config, flag) for flag in paper.evaluation_flags},
         **evaluations.as_dict(),
         "counts": evaluations.counts.as_dict(),
+        **({"seeds": list(seeds)} if seeds is not None else {}),
+        **(watch.facts() if watch is not None else {}),
     }
     if options.record:
         facts = describe(device, backend_of(model, config.backend))
         _record(paper, options, loaded.name, result, task, facts)
-    print(f"{evaluations}\n{evaluations.counts}")
+    print("\n".join(map(str, filter(None, (evaluations, evaluations.counts, watch)))))
     if options.json:
         print(to_json(result))
     return result

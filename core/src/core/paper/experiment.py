@@ -229,5 +229,5 @@ def final_tests(
         job.objective,
         name=f"{path.stem} weights, epoch {checkpoint.manifest['epoch']}",
         device=job.device,
-        times=max(1, wanted.times),
+        seeds=range(max(1, wanted.times)),
     )

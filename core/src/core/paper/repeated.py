@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -81,9 +82,9 @@ def evaluate_repeatedly(
     *,
     name: str,
     device: torch.device,
-    times: int,
+    seeds: Iterable[int],
 ) -> Evaluations:
-    """Evaluate ``times`` times; before evaluation ``i`` PyTorch's generator gets the seed ``i``.
+    """Evaluate once with each seed of PyTorch's generator.
 
     Args:
         model: On ``device``.
@@ -91,11 +92,11 @@ def evaluate_repeatedly(
         objective: Loss and counts.
         name: Which weights these are.
         device: Where batches go.
-        times: Evaluations.
+        seeds: At least one.
     """
     metrics: list[Metrics] = []
     counter = Counter(model)
-    for seed in range(times):
+    for seed in seeds:
         torch.manual_seed(seed)
         with nullcontext() if metrics else counter:
             metrics.append(evaluate(model, batches.epoch(0), objective, device=device))

@@ -9,6 +9,7 @@ What is measured, at the epoch that is selected (``min_validation_loss``,
 
 - ``test_accuracy`` (%), ``test_loss``, ``sop`` (spikes per test sample), ``sop_per_step``
   (``sop`` divided by all time steps of a sample), ``parameters``;
+- ``synaptic_operations``, which only an evaluation tells, and only where its paper counts them;
 - ``epochs_to_95/98/100``: the first epoch whose test accuracy is at least that percentage of the
   test accuracy at the epoch of least validation loss;
 - ``hours``: seconds per epoch times epochs done.

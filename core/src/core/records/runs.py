@@ -14,8 +14,19 @@ from core.outside.text import from_json, read_json_lines, read_yaml
 from core.training.run_facts import FACTS, METRICS, read_facts
 from core.training.selection import Selects, best_row, selection_name
 
-PLACE_KEYS = ("data_folder", "load_exp_folder", "mirror", "out", "resume")
-"""Settings that name a place on one machine; they are not recorded."""
+PLACE_KEYS = (
+    *("data_folder", "load_exp_folder", "mirror", "out", "resume", "gpu_device", "num_workers"),
+    *(
+        "debug",
+        "evaluate_pretrained",
+        "only_createsweep",
+        "seeds",
+        "sweep_id",
+        "sweep_name",
+        "wandb",
+    ),
+)
+"""Settings that name a place on one machine or tell of a call; they are not recorded."""
 
 # How a run ended -> whether it can go on.
 _STATUS = {

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.layers import NetworkOutput
+from core.layers import NetworkOutput, PooledReadout
 from core.losses import firing_rate_penalty
 from core.objectives import classification
 from core.paper import Recipe, Task, Tests
@@ -95,9 +95,10 @@ def refuse_batch_of_one(config: SpokenSettings, task: Task, model: nn.Module) ->
             the first epoch.
     """
     samples, size = task.train.samples, config.batch_size
-    batch_norm = any(isinstance(module, nn.BatchNorm1d) for module in model.modules())
+    pooled = [module for module in model.modules() if isinstance(module, PooledReadout)]
+    batch_norm = any(isinstance(readout.norm, nn.BatchNorm1d) for readout in pooled)
     fitting = [n for n in range(1, samples + 1) if (samples % n or n) > 1]  # samples of the last
-    if config.is_spiking or not batch_norm or size in fitting or size > samples > 1:
+    if not batch_norm or size in fitting or size > samples > 1:
         return
     nearest = [*[n for n in fitting if n < size][-1:], *[n for n in fitting if n > size][:1]]
     use = f"--batch_size {' or '.join(map(str, nearest))}, or " if nearest else ""

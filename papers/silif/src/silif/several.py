@@ -1,0 +1,77 @@
+"""Several runs of one call: a sweep of core, which goes on when the same is asked for again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from core.errors import UserError
+from core.files import write_text_atomically
+from core.outside.text import read_json, to_json
+from core.sweep.command import run_all
+from core.sweep.plan import Planned
+from silif.commands import Call, read_call
+from silif.config import PAPER, run_name
+
+SWEEPS = Path("exp") / "sweeps"
+"""Where the runs of a sweep lie, in a folder of its name; below the working directory."""
+_ASKED = "sweep.json"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9.+-]+")
+
+
+def run_several(call: Call) -> None:
+    """Carry out every run of a call, or plan them only, or those of an earlier call.
+
+    Raises:
+        UserError: There is no sweep of that name, or see :func:`core.sweep.command.run_all`.
+        RunFailed: Some run failed.
+        KeyboardInterrupt: Stopped; the same command goes on.
+    """
+    if call.config.sweep_id is not None:
+        call = _earlier(call.config.sweep_id)
+    folder = folder_of(call)
+    runs = planned(call)
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = {"arguments": list(call.arguments), "several": dict(call.several)}
+    write_text_atomically(folder / _ASKED, to_json(asked))
+    print(f"SWEEP ID: {folder.name}")
+    if call.config.only_createsweep:
+        print(f"{len(runs)} runs planned; start them with: python main.py --sweep_id {folder.name}")
+        return
+    run_all(PAPER, "main", runs, out=folder.absolute(), threads=call.config.threads or None)
+
+
+def folder_of(call: Call) -> Path:
+    """Where the runs lie: ``--new_exp_folder``, or a folder of the sweep's name."""
+    config = call.config
+    if config.sweep_name and not re.fullmatch(r"[\w.+-]+", config.sweep_name):
+        raise UserError(f"--sweep_name {config.sweep_name}: a name has letters, digits, . _ + -")
+    return config.out or SWEEPS / (config.sweep_name or run_name(config, call.base).name)
+
+
+def planned(call: Call) -> list[Planned]:
+    """The runs, each named by what differs."""
+    shared = [word for word in call.arguments if not word.startswith("--out=")]
+    stem = call.base.stem if call.base else run_name(call.config, None).name
+    found = []
+    for chosen in call.runs:
+        words = [stem, *(f"{key}-{value}" for key, value in chosen.items() if key != "seed")]
+        words += [f"seed{chosen.get('seed', call.config.seed)}"]
+        name = "-".join(_NOT_IN_NAMES.sub("_", word) for word in words)
+        own = [f"--{key}={value}" for key, value in chosen.items()]
+        found.append(Planned(name, (*shared, *own)))
+    return found
+
+
+def _earlier(name: str) -> Call:
+    path = Path(name) / _ASKED if (Path(name) / _ASKED).is_file() else SWEEPS / name / _ASKED
+    asked = read_json(path, missing=f"--sweep_id {name} names no sweep in {SWEEPS}")
+    try:
+        argv = [*map(str, asked["arguments"])]
+        for key, values in asked["several"].items():
+            argv += [f"--{key}", *map(str, values)]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} says nothing about a sweep; plan it again") from error
+    call = read_call(argv)
+    return replace(call, config=replace(call.config, out=path.parent))
