@@ -32,7 +32,7 @@ def part(arrays: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
-def close(what: str, ours: Tensor | None, theirs: Tensor, tolerance: float = 1e-5) -> None:
+def close(what: str, ours: Tensor | None, theirs: Tensor, tolerance: float = 1e-4) -> None:
     """``ours`` differs by less than this part of the largest value."""
     assert ours is not None, what
     largest = float(theirs.abs().max())

@@ -47,10 +47,16 @@ class Predictor(nn.Module):
     @torch.no_grad()
     def forward(self, x_BHT: Tensor) -> Tensor:
         """The prediction, in the shape of ``x``."""
-        x = x_BHT.reshape(-1, 1, x_BHT.shape[-1])
-        h = torch.relu(self.conv1(nn.functional.pad(x, (HISTORY, -1))))
-        prediction: Tensor = self.conv3(torch.relu(self.conv2(h) + h))
-        return prediction.view(x_BHT.shape)
+        # As products: a convolution from one channel to eight takes ten times as long.
+        past = nn.functional.pad(x_BHT, (HISTORY, -1)).unfold(-1, HISTORY, 1)
+        past = past.reshape(-1, HISTORY)
+        h = torch.relu(_product(past, self.conv1, self.conv1.weight[:, 0]))
+        z = torch.relu(_product(h, self.conv2, self.conv2.weight[..., 0]) + h)
+        return _product(z, self.conv3, self.conv3.weight[..., 0]).view(x_BHT.shape)
+
+
+def _product(x: Tensor, convolution: nn.Conv1d, weight: Tensor) -> Tensor:
+    return nn.functional.linear(x, weight, convolution.bias)
 
 
 class SDN(nn.Module):
