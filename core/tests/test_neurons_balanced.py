@@ -43,8 +43,9 @@ def near(ours: Tensor | None, theirs: Tensor, tolerance: float) -> None:
     torch.testing.assert_close(ours, theirs, rtol=0, atol=tolerance * scale)
 
 
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
 @pytest.mark.parametrize("name", LAYERS)
-def test_authors_layers(name: str) -> None:
+def test_authors_layers(name: str, backend: str) -> None:
     data = golden(f"rlif_{name}")
     reset, single, repeat = LAYERS[name]
     x = data["x"].requires_grad_()
@@ -64,18 +65,14 @@ def test_authors_layers(name: str) -> None:
     given: dict[str, Any] = {"recurrent_weight": recurrent.t(), "pathways": pathways}
     current = (x @ w.t()).transpose(0, 1)
 
-    state, potentials = neuron.initial_state(x.shape[0]), []
-    assert all(not field.any() for field in state)
-    with torch.no_grad():
-        for current_BN in current:
-            _, state = scan(neuron, current_BN[None], state=state, **given)
-            potentials.append(state.potential)
-    spikes, _ = scan(neuron, current, **given)
+    assert all(not field.any() for field in neuron.initial_state(x.shape[0]))
+    record = ("potential",)
+    spikes, _, traces = scan_on(neuron, current, **given, backend=backend, record=record)
     (spikes.transpose(0, 1) * data["grad_out"]).sum().backward()
 
     assert data["spikes"].sum() > 10
     assert torch.equal(spikes.transpose(0, 1), data["spikes"].to(spikes.dtype))
-    near(torch.stack(potentials, dim=1), data["v"], 1e-5)
+    near(traces["potential"].transpose(0, 1), data["v"], 1e-5)
     near(x.grad, data["grad_x"], 1e-4)
     if "grad_W" in data:
         near(w.grad, data["grad_W"], 1e-4)

@@ -177,7 +177,6 @@ def test_cases_that_are_refused_by_name(caplog: pytest.LogCaptureFixture) -> Non
     whole = Made(4, lambda a, b: a - a.amax(-1, keepdim=True) + b)
     refused: list[tuple[Neuron, dict[str, Any], str]] = [
         (whole, {}, "its step uses aten.amax.default, which no kernel has"),
-        (LIF(4), {"pathways": {"potential": torch.eye(4)}}, "no further recurrent pathway"),
         (
             LIF(4),
             {"spike_mask_TBN": torch.ones(2, 1, 4, requires_grad=True)},

@@ -27,6 +27,7 @@ def refusal(case: Case) -> str | None:
     """Why no kernel takes the case, or None."""
     current = case.current_TBN
     tensors = {"recurrent weight": case.recurrent_weight, "spike mask": case.spike_mask_TBN}
+    tensors |= {f"pathway {name!r}": weight for name, weight in case.pathways.items()}
     tensors |= dict(case.neuron.named_parameters()) | dict(case.neuron.named_buffers())
     for what, tensor in tensors.items():
         if tensor is None or not tensor.is_floating_point():
@@ -37,12 +38,10 @@ def refusal(case: Case) -> str | None:
                 f"the current {current.dtype} on {current.device}"
             )
     coefficients = case.coefficients if isinstance(case.coefficients, tuple) else ()
-    if reason := watched(current, case.recurrent_weight, *coefficients):
+    if reason := watched(current, case.recurrent_weight, *case.pathways.values(), *coefficients):
         return reason
     if current.dtype not in (torch.float32, torch.float64):
         return f"it computes in float32 and float64, not {current.dtype}"
-    if case.pathways:
-        return f"it has no further recurrent pathway ({', '.join(case.pathways)})"
     if case.spike_mask_TBN is not None and case.spike_mask_TBN.requires_grad:
         return "it gives no gradient of the spike mask"
     try:

@@ -49,11 +49,13 @@ def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces]:
     """Run the sequence in one kernel. See :func:`core.scan.scan`."""
     from core.scan.cpu.function import Scan
 
-    name = type(case.neuron).__name__
+    name, known = type(case.neuron).__name__, case.neuron.State._fields
+    fields = tuple(known.index(field) for field in case.pathways)
     return fused.run(
         case,
         state,
         lambda graph, recorded, x, weight, mask, coefficients, before: Scan.apply(
-            graph, recorded, name, x, weight, mask, *coefficients, *before
+            *(graph, recorded, fields, name, x, weight, mask),
+            *(*coefficients, *before, *case.pathways.values()),
         ),
     )

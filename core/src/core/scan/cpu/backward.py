@@ -6,6 +6,7 @@ import functools
 
 from core.scan.cpu import recurrence
 from core.scan.cpu.code import I32, I64, Value
+from core.scan.cpu.geometry import SPARE_ROWS
 from core.scan.cpu.kernel import AHEAD, CpuVariant, Kernel, backward_slots
 from core.scan.cpu.machine import Machine
 
@@ -24,7 +25,8 @@ class _Backward(Kernel):
 
     Scratch memory, in rows of ``padded`` reals: gradients of coefficients ``[coefficients]`` and of
     the state ``[rows, states]``, states before the steps of a segment ``[segment, rows, states]``,
-    total currents ``[segment, rows]``; then the product, ``[rows + a tile's, product_row]`` reals.
+    total currents ``[segment, rows]``; then products of ``[rows + a tile's, product_row]`` reals:
+    that of the spikes, what pathways send, and what comes back through them.
     """
 
     def text(self) -> str:
@@ -35,8 +37,8 @@ class _Backward(Kernel):
             with code.loop(0, self.rows) as r:
                 for f in range(self.states):
                     self.start_gradient(r, f)
-            if self.variant.recurrent:
-                code.clear(self.product, code.product(self.rows, code.slot("product_row")))
+            if self.variant.coupled:
+                code.clear(self.product, code.product(self.products, code.slot("product_row")))
             with code.loop(0, code.slot("segments")) as passed:
                 segment = code.builder.sub(code.sum(code.slot("segments"), -1), passed)
                 start = code.product(segment, code.slot("segment"))
@@ -69,6 +71,12 @@ class _Backward(Kernel):
         size = code.product(code.slot("segment"), rows, self.states, padded)
         self.totals = code.at(self.before, size)
         self.product = code.at(self.totals, code.product(code.slot("segment"), rows, padded))
+        one = code.sum(rows, SPARE_ROWS)
+        paths = code.product(one, len(self.variant.pathways))
+        row = code.slot("product_row")
+        self.sent = code.at(self.product, code.product(one, row))
+        self.returned = code.at(self.sent, code.product(paths, row))
+        self.products = code.sum(one, paths, paths)
 
     def carried(self, r: Value, field: int) -> Value:
         """Gradient of a field of the state of row ``r``."""
@@ -98,12 +106,14 @@ class _Backward(Kernel):
             for f, row in enumerate(self.row_before(I64(0), r)):
                 code.copy_row(self.kept(segment, f, r), row, self.width, masked_source=True)
         last = code.builder.sub(code.sum(stop, -1), start)
-        with code.loop(0, last) as k, code.loop(0, self.rows) as r:
-            self.advance(
-                code.sum(start, k), r, self.row_before(k, r), self.row_before(code.sum(k, 1), r),
-                self.total(k, r), {},
-            )  # fmt: skip
-        if self.variant.recurrent or self.winners:
+        with code.loop(0, last) as k:
+            self.send(self.row_before(k, I64(0)))
+            with code.loop(0, self.rows) as r:
+                after = self.row_before(code.sum(k, 1), r)
+                t, before = code.sum(start, k), self.row_before(k, r)
+                self.advance(t, r, before, after, self.total(k, r), {})
+        if self.variant.coupled or self.winners:
+            self.send(self.row_before(last, I64(0)))
             with code.loop(0, self.rows) as r:
                 before = self.row_before(last, r)
                 self.prepare(code.sum(stop, -1), r, before, self.total(last, r))
@@ -132,9 +142,13 @@ class _Backward(Kernel):
     def retreat(self, t: Value, k: Value) -> None:
         """One step backwards, for all rows of the task."""
         code = self.code
-        if self.variant.recurrent:
+        if self.variant.coupled:
             with code.when(code.builder.icmp_signed("<", code.sum(t, 1), code.slot("T"))):
-                self.feed_back(t, k)
+                if self.variant.recurrent:
+                    self.feed_back(t, k)
+                for f in self.variant.pathways:
+                    result = self.product_of(self.returned, f, 0)
+                    self.multiply_gradients(t, code.array(f"back{f}"), result)
         with code.loop(0, self.rows) as r:
             before = self.row_before(k, r)
             self.retreat_row(t, k, r, before)
@@ -148,11 +162,7 @@ class _Backward(Kernel):
         code = self.code
 
         def everything() -> None:
-            recurrence.multiply(
-                code, self.sequence("gx", code.sum(t, 1), I64(0)), code.slot("gx_b"),
-                self.rows, code.slot("N"), code.array("packed"), code.slot("panels"),
-                self.product, code.slot("product_row"),
-            )  # fmt: skip
+            self.multiply_gradients(t, code.array("packed"), self.product)
 
         if not self.graph.gates:
             everything()
@@ -170,6 +180,15 @@ class _Backward(Kernel):
                 self.feed_back_listed(t, r)
             with otherwise:
                 everything()
+
+    def multiply_gradients(self, t: Value, packed: Value, result: Value) -> None:
+        """Gradients of the current of step ``t + 1``, all rows, times a packed weight."""
+        code = self.code
+        recurrence.multiply(
+            code, self.sequence("gx", code.sum(t, 1), I64(0)), code.slot("gx_b"),
+            self.rows, code.slot("N"), packed, code.slot("panels"), result,
+            code.slot("product_row"),
+        )  # fmt: skip
 
     def list_open(self, t: Value, k: Value, r: Value) -> Value:
         """List where a gate of row ``r`` is open; returns how many."""
@@ -222,6 +241,9 @@ class _Backward(Kernel):
                 row = code.at(self.product, code.product(r, code.slot("product_row")))
                 fed_back = code.load(code.at(row, i))
                 inputs["gs0"] = code.builder.fadd(inputs["gs0"], fed_back)
+            for f in self.variant.pathways:
+                returned = code.load(code.at(self.product_of(self.returned, f, r), i))
+                inputs[f"gs{f}"] = code.builder.fadd(inputs[f"gs{f}"], returned)
             for f in self.variant.traces:
                 given = code.load(code.at(self.sequence(f"gt{f}", t, r), i), mask)
                 inputs[f"gs{f}"] = code.builder.fadd(inputs[f"gs{f}"], given)

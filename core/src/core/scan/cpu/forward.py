@@ -19,6 +19,8 @@ class _Forward(Kernel):
         with self.tasks():
             total = self.scratch
             base = code.at(total, code.slot("padded"))
+            states = code.product(code.slot("rows"), self.states, code.slot("padded"))
+            self.sent = code.at(base, states)
             self.count = code.variable(I64(0))
             with code.loop(0, self.rows) as r:
                 for f, row in enumerate(self.state(base, r)):
@@ -28,9 +30,11 @@ class _Forward(Kernel):
                 self.keep(base, segment)
                 start = code.product(segment, code.slot("segment"))
                 stop = code.smaller(code.sum(start, code.slot("segment")), code.slot("T"))
-                with code.loop(start, stop) as t, code.loop(0, self.rows) as r:
-                    state = self.state(base, r)
-                    self.advance(t, r, state, state, total, self.written(t, r))
+                with code.loop(start, stop) as t:
+                    self.send(self.state(base, I64(0)))
+                    with code.loop(0, self.rows) as r:
+                        state = self.state(base, r)
+                        self.advance(t, r, state, state, total, self.written(t, r))
             with code.loop(0, self.rows) as r:
                 for f, row in enumerate(self.state(base, r)):
                     target = self.stacked("final", f, r)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ DENSE = 0.2
 def _kernel(direction: str, variant: CpuVariant, name: str) -> Function:
     text = forward_text if direction == "forward" else backward_text
     what = f"CPU kernel of {name} ({direction}, {'float64' if variant.double else 'float32'}"
-    what += ", recurrent)" if variant.recurrent else ")"
+    what += ", recurrent)" if variant.coupled else ")"
     return function(direction, text(variant, this_machine()), what)
 
 
@@ -61,6 +62,12 @@ def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
+def _parts(rest: Sequence[Any], graph: StepGraph) -> tuple[Sequence[Any], ...]:
+    """What belongs to coefficients, to fields of the state, and to weights of pathways."""
+    states = graph.coefficients + graph.states
+    return rest[: graph.coefficients], rest[graph.coefficients : states], rest[states:]
+
+
 @dataclass(frozen=True)
 class _Wants:
     """Whose gradients are wanted."""
@@ -69,14 +76,13 @@ class _Wants:
     weight: bool
     coefficients: tuple[bool, ...]
     state: tuple[bool, ...]
+    pathways: tuple[bool, ...]
 
     @classmethod
     def of(cls, needed: tuple[bool, ...], graph: StepGraph) -> _Wants:
         """From autograd's flags of all inputs of :class:`Scan`."""
-        _, _, _, current, weight, _, *rest = needed
-        return cls(
-            current, weight, tuple(rest[: graph.coefficients]), tuple(rest[graph.coefficients :])
-        )
+        _, _, _, _, current, weight, _, *rest = needed
+        return cls(current, weight, *map(tuple, _parts(rest, graph)))
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,18 @@ class _Launch:
     dtype: torch.dtype
     geometry: Geometry
 
+    @cached_property
+    def product(self) -> dict[str, int]:
+        """The slots of dense products; zero where there are none."""
+        panels, wide = 0, 0
+        if self.variant.coupled:
+            panels, wide = recurrence.panels_of(self.shape[2], self.dtype.itemsize, this_machine())
+        return {"panels": panels, "product_row": panels * wide}
+
     def run(
         self,
         direction: str,
         arrays: dict[str, Tensor | None],
-        rest: dict[str, int],
-        scratch: int,
         traces: tuple[int, ...],
     ) -> None:
         """Run a kernel in as many threads as pay.
@@ -102,8 +114,6 @@ class _Launch:
         Args:
             direction: Of the kernel.
             arrays: Slot -> array.
-            rest: Other slots.
-            scratch: Reals of scratch memory that a thread needs.
             traces: See :class:`CpuVariant`.
         """
         steps, batch, neurons = self.shape
@@ -112,13 +122,14 @@ class _Launch:
             **{"tasks": plan.tasks, "T": steps, "B": batch, "N": neurons},
             **{"segment": plan.segment, "segments": plan.segments, "rows": plan.rows},
             **{"columns": plan.columns, "column_blocks": plan.column_blocks},
-            **{"padded": plan.padded, "control": denormals(), **rest},
+            **{"padded": plan.padded, "control": denormals(), "weight_row": plan.padded},
+            **self.product,
         }
         forward = direction == "forward"
         written = ("output", *[f"trace{f}" for f in traces]) if forward else ("gx",)
         stream = all(self._streams(arrays[name]) for name in written)
         # Backwards, a recurrent layer reads what it wrote.
-        stream = stream and (forward or not self.variant.recurrent)
+        stream = stream and (forward or not self.variant.coupled)
         variant = replace(self.variant, stream=stream, traces=traces)
         names = forward_slots(variant) if forward else backward_slots(variant)
         for name, array in arrays.items():
@@ -127,6 +138,7 @@ class _Launch:
         kernel = _kernel(direction, variant, self.name)
         work = self.shape.numel() // workers.ELEMENTS_PER_THREAD
         threads = max(1, min(torch.get_num_threads(), plan.tasks, work))
+        scratch = self._scratch(forward)
         memory = empty((threads, scratch), self.dtype)
         # One list of spikes; backwards one list per row, and the winners of a segment.
         places = neurons
@@ -139,6 +151,15 @@ class _Launch:
         slots |= {"scratch": memory.data_ptr()}
         slots |= {"indices": indices.data_ptr(), "indices_size": places}
         workers.run(kernel, (ctypes.c_int64 * len(names))(*[slots[n] for n in names]), threads)
+
+    def _scratch(self, forward: bool) -> int:
+        """Reals of scratch memory that a thread needs."""
+        graph, row = self.variant.graph, self.product["product_row"]
+        pathways = len(self.variant.pathways)
+        if forward:
+            return forward_scratch(self.geometry, graph.states, pathways=pathways, product_row=row)
+        sizes = self.geometry, graph.states, graph.coefficients
+        return backward_scratch(*sizes, pathways=pathways, product_row=row)
 
     def _streams(self, written: Tensor | None) -> bool:
         """Whether a kernel should write a sequence past the caches."""
@@ -157,12 +178,24 @@ def _wanted(parts: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
     return [parts[place] if keep else None for place, keep in enumerate(wanted)]
 
 
-class Scan(torch.autograd.Function):
-    """Current, weight, mask, coefficients ``[N]`` and state ``[B, N]`` -> output, state, traces.
+def _packed(slot: str, fields: Sequence[int], weights: Sequence[Tensor]) -> dict[str, Tensor]:
+    pairs = zip(fields, weights, strict=True)
+    return {f"{slot}{f}": recurrence.packed(weight, this_machine()) for f, weight in pairs}
 
-    ``B`` is at least one; weight and mask may be None. The state is the one after the last step;
-    traces are the values of the recorded fields, given by number, after every step. Gradients of
-    gradients raise a RuntimeError.
+
+def _outer(gx: Tensor, sent: Tensor, first: Tensor) -> Tensor:
+    """The gradient of a weight: what arrived in each step times what was sent the step before."""
+    later = gx[1:].flatten(0, 1)
+    return later.t() @ sent[:-1].flatten(0, 1) + gx[0].t() @ first
+
+
+class Scan(torch.autograd.Function):
+    """Current, weight, mask, coefficients, state and weights of pathways -> output, state, traces.
+
+    ``B`` is at least one; weight and mask may be None; coefficients are ``[N]``, fields of the
+    state ``[B, N]``, and the last weights belong to the fields in ``pathways``, given by number.
+    The resulting state is the one after the last step; traces are the values of the recorded
+    fields, given by number, after every step. Gradients of gradients raise a RuntimeError.
     """
 
     @staticmethod
@@ -170,6 +203,7 @@ class Scan(torch.autograd.Function):
         ctx: Any,
         graph: StepGraph,
         recorded: tuple[int, ...],
+        pathways: tuple[int, ...],
         name: str,
         current: Tensor,
         weight: Tensor | None,
@@ -182,7 +216,7 @@ class Scan(torch.autograd.Function):
         geometry = plan(
             *current.shape,
             states=graph.states,
-            recurrent=recurrent,
+            recurrent=recurrent or bool(pathways),
             lanes=this_machine().vector_bytes // dtype.itemsize,
             real=dtype.itemsize,
             whole_rows=bool(graph.all_winners),
@@ -190,10 +224,11 @@ class Scan(torch.autograd.Function):
         ctx.tie = tie(current, weight, *rest)
         ctx.wants = _Wants.of(ctx.needs_input_grad, graph)
         double = dtype == torch.float64
-        variant = CpuVariant(graph, double, recurrent, parameters=any(ctx.wants.coefficients))
+        parameters = any(ctx.wants.coefficients)
+        variant = CpuVariant(graph, double, recurrent, parameters, pathways=pathways)
         ctx.launch = _Launch(variant, name, current.shape, dtype, geometry)
-        coefficients = _stacked(rest[: graph.coefficients], dtype)
-        state = _stacked(rest[graph.coefficients :], dtype)
+        *parts, weights = _parts(rest, graph)
+        coefficients, state = (_stacked(part, dtype) for part in parts)
         mask = None if mask is None else _readable(mask)
         # A view is not saved: changes in place of what it shows would go unnoticed.
         readable = _readable(current)
@@ -207,19 +242,20 @@ class Scan(torch.autograd.Function):
         if any(ctx.needs_input_grad):
             kept = empty((geometry.segments, graph.states, batch, neurons), dtype)
         output, final = empty((steps, batch, neurons), dtype), empty(tuple(state.shape), dtype)
-        traces = [empty((steps, batch, neurons), dtype) for _ in recorded]
+        # The gradient of a pathway's weight is one large product with what went through it.
+        through = [f for f, wanted in zip(pathways, ctx.wants.pathways, strict=True) if wanted]
+        traces = {f: empty((steps, batch, neurons), dtype) for f in (*recorded, *through)}
         spikes = torch.zeros(geometry.tasks, dtype=torch.int64)
         ctx.launch.run(
             "forward",
             {
                 **{"x": readable, "mask": mask, "coefficients": coefficients, "kept": kept},
                 **{"weight": rows, "state": state, "final": final, "output": output},
-                **{f"trace{f}": trace for f, trace in zip(recorded, traces, strict=True)},
+                **{f"trace{f}": trace for f, trace in traces.items()},
+                **_packed("path", pathways, [weight.t() for weight in weights]),
                 "spikes": spikes,
             },
-            {"weight_row": geometry.padded},
-            forward_scratch(geometry, graph.states),
-            recorded,
+            tuple(traces),
         )
         ctx.recorded = recorded
         # The output is needed only where the weight's gradient is one large product with it. It is
@@ -227,10 +263,14 @@ class Scan(torch.autograd.Function):
         ctx.output = None, 0
         if recurrent and kept is not None and int(spikes.sum()) > DENSE * output.numel():
             ctx.output = output.detach(), output._version
-        ctx.save_for_backward(current, coefficients, state[0], weight, mask, rows, kept)
+        ctx.save_for_backward(
+            *(current, coefficients, state, weight, mask, rows, kept),
+            *(*weights, *[traces[f] for f in through]),
+        )
         ctx.set_materialize_grads(False)
         # Fields of their own, no views of one tensor: they may be written to in place.
-        return output, *[field.clone() for field in final], *traces
+        given = [traces[f].clone() if f in through else traces[f] for f in recorded]
+        return output, *[field.clone() for field in final], *given
 
     @staticmethod
     @differentiable_once(fused.TWICE)
@@ -238,7 +278,7 @@ class Scan(torch.autograd.Function):
         ctx: Any, go: Tensor | None, *gradients: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """Run all steps backwards."""
-        current, coefficients, spike, weight, mask, rows, kept = ctx.saved_tensors
+        current, coefficients, state, weight, mask, rows, kept, *more = ctx.saved_tensors
         output, version = ctx.output
         if output is not None and output._version != version:
             output = None
@@ -256,16 +296,16 @@ class Scan(torch.autograd.Function):
             zero = torch.zeros(1, 1, dtype=dtype).expand(batch, neurons)
             given = [zero if gradient is None else gradient for gradient in final_gradients]
             final_gradient = _stacked(given, dtype)
-        if wants.current or weight is not None:
+        if wants.current or launch.variant.coupled:
             gx = empty(tuple(launch.shape), dtype)
         else:  # every step overwrites the one before
             gx = torch.empty(1, batch, neurons, dtype=dtype).expand(launch.shape)
         state_gradient = empty((graph.states, batch, neurons), dtype)
         blocks = torch.empty(geometry.row_blocks, graph.coefficients, neurons, dtype=dtype)
-        packed, sums, panels, product_row = None, None, 0, 0
+        packed, sums, pathways = None, None, launch.variant.pathways
+        weights, through = more[: len(pathways)], iter(more[len(pathways) :])
         if weight is not None:
             packed = recurrence.packed(weight, this_machine())
-            panels, product_row = packed.shape[0], packed.shape[0] * packed.shape[2]
             if wants.weight and output is None:
                 sums = empty((geometry.tasks, neurons, geometry.padded), dtype).zero_()
         launch.run(
@@ -275,25 +315,31 @@ class Scan(torch.autograd.Function):
                 **{"kept": kept, "weight": rows, "packed": packed, "weight_gradient": sums},
                 **{"go": _readable(go), "final_gradient": final_gradient},
                 **{f"gt{f}": gradient for f, gradient in traces.items()},
+                **_packed("path", pathways, [path.t() for path in weights]),
+                **_packed("back", pathways, weights),
                 **{"gx": gx, "state_gradient": state_gradient, "coefficient_gradient": blocks},
             },
-            {"weight_row": geometry.padded, "panels": panels, "product_row": product_row},
-            backward_scratch(geometry, graph.states, graph.coefficients, product_row=product_row),
             tuple(traces),
-        )
+        )  # fmt: skip
         weight_gradient = None
         if sums is not None:
             weight_gradient = sums.sum(0)[:, :neurons].t()
         elif weight is not None and wants.weight:
-            first, later = gx[0], gx[1:].flatten(0, 1)
-            weight_gradient = later.t() @ output[:-1].flatten(0, 1) + first.t() @ spike
+            weight_gradient = _outer(gx, output, state[0])
         if weight is not None and wants.state[0]:
             state_gradient[0] += gx[0] @ weight  # the initial spike feeds the first step
+        for f, path in zip(pathways, weights, strict=True):
+            if wants.state[f]:
+                state_gradient[f] += gx[0] @ path
         return (
-            *(None,) * 3,
+            *(None,) * 4,
             gx if wants.current else None,
             weight_gradient,
             None,
             *_wanted(blocks.sum(0) if any(wants.coefficients) else blocks, wants.coefficients),
             *_wanted(state_gradient, wants.state),
+            *[
+                _outer(gx, next(through), state[f]) if wanted else None
+                for f, wanted in zip(pathways, wants.pathways, strict=True)
+            ],
         )

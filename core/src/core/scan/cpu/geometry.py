@@ -75,16 +75,18 @@ def plan(
     )
 
 
-def forward_scratch(geometry: Geometry, states: int) -> int:
+def forward_scratch(geometry: Geometry, states: int, *, pathways: int, product_row: int) -> int:
     """Reals of scratch memory of the forward kernel."""
-    return geometry.padded * (1 + geometry.rows * states)
+    products = pathways * (geometry.rows + SPARE_ROWS) * product_row
+    return geometry.padded * (1 + geometry.rows * states) + products
 
 
 def backward_scratch(
-    geometry: Geometry, states: int, coefficients: int, *, product_row: int
+    geometry: Geometry, states: int, coefficients: int, *, pathways: int, product_row: int
 ) -> int:
-    """Reals of scratch memory of the backward kernel."""
+    """Reals of scratch memory of the backward kernel; ``product_row`` is 0 without recurrence."""
     rows = geometry.rows
     per_step = rows * states + (rows if product_row else 0)
     in_rows = coefficients + rows * states + geometry.segment * per_step
-    return geometry.padded * in_rows + (rows + SPARE_ROWS) * product_row
+    products = (1 + 2 * pathways) * (rows + SPARE_ROWS) * product_row
+    return geometry.padded * in_rows + products

@@ -22,6 +22,7 @@ from llvmlite import ir
 
 from core.scan.cpu import recurrence, tasks
 from core.scan.cpu.code import I32, Code, Value
+from core.scan.cpu.geometry import SPARE_ROWS
 from core.scan.cpu.machine import Machine
 from core.scan.cpu.vector import operations
 from core.scan.cpu.winner import first_largest
@@ -35,14 +36,14 @@ COMMON = (
     *("scratch", "scratch_size", "indices", "indices_size"),
     *("T", "B", "N", "segment", "segments", "rows", "columns", "column_blocks", "padded"),
     *("x", "x_t", "x_b", "mask", "mask_t", "mask_b", "coefficients", "kept"),
-    *("weight", "weight_row"),
+    *("weight", "weight_row", "panels", "product_row"),
 )
 #: ``kept`` may be zero: nothing is kept. ``spikes`` counts, per task, what gathered rows.
 FORWARD = (*COMMON, "state", "final", "output", "spikes")
 BACKWARD = (
     *COMMON,
     *("go", "go_t", "go_b", "final_gradient", "gx", "gx_t", "gx_b", "state_gradient"),
-    *("coefficient_gradient", "packed", "panels", "product_row", "weight_gradient"),
+    *("coefficient_gradient", "packed", "weight_gradient"),
 )
 
 #: Steps that a sequence is fetched ahead of its use.
@@ -57,10 +58,18 @@ class CpuVariant(Variant):
         stream: Whether what it writes goes past the caches, see :meth:`Code.store`.
         traces: Fields of the state, by number, whose values the forward kernel writes down at
             every step, or whose values of every step have a gradient in the backward kernel.
+        pathways: Fields of the state, by number, that come back through a weight of their own, as
+            they stand after the previous step.
     """
 
     stream: bool = False
     traces: tuple[int, ...] = ()
+    pathways: tuple[int, ...] = ()
+
+    @property
+    def coupled(self) -> bool:
+        """Whether the current depends on the step before: a task has all neurons of its samples."""
+        return self.recurrent or bool(self.pathways)
 
     @property
     def real(self) -> ir.Type:
@@ -70,13 +79,22 @@ class CpuVariant(Variant):
 
 def forward_slots(variant: CpuVariant) -> tuple[str, ...]:
     """The slots of a forward kernel: a contiguous ``[T, B, N]`` for every trace beside the rest."""
-    return (*FORWARD, *[f"trace{f}" for f in variant.traces])
+    return (*FORWARD, *_weights(variant), *[f"trace{f}" for f in variant.traces])
 
 
 def backward_slots(variant: CpuVariant) -> tuple[str, ...]:
     """The slots of a backward kernel: a sequence of gradients for every trace beside the rest."""
     slots = [(f"gt{f}", f"gt{f}_t", f"gt{f}_b") for f in variant.traces]
-    return (*BACKWARD, *[slot for three in slots for slot in three])
+    back = [f"back{f}" for f in variant.pathways]
+    return (*BACKWARD, *_weights(variant), *back, *[slot for three in slots for slot in three])
+
+
+def _weights(variant: CpuVariant) -> list[str]:
+    """Slots of the weights of further pathways, packed as :func:`recurrence.multiply` reads them.
+
+    ``back*`` are the same weights for the way back.
+    """
+    return [f"path{f}" for f in variant.pathways]
 
 
 class Kernel:
@@ -88,6 +106,7 @@ class Kernel:
         self.table = operations(self.code)
         self.states = self.graph.states
         self.winners: Sequence[int] = self.graph.all_winners
+        self.sent: Value = None  # where the products of pathways lie, once that is known
 
     @contextmanager
     def tasks(self) -> Iterator[None]:
@@ -143,8 +162,9 @@ class Kernel:
     ) -> None:  # fmt: skip
         """One step of one row: state ``before`` to ``after``, both in scratch memory.
 
-        With recurrence, the total current is gathered into ``total`` first. ``written`` are rows of
-        sequences by what goes there: a field of the state, or -1 for the output.
+        Where it is not the input alone, the total current is gathered into ``total`` first.
+        ``written`` are rows of sequences by what goes there: a field of the state, or -1 for the
+        output.
         """
         code, graph = self.code, self.graph
         winners = self.prepare(t, r, before, total)
@@ -168,6 +188,8 @@ class Kernel:
         """
         if self.variant.recurrent:
             self.gather(t, r, before[0], total)
+        if self.variant.pathways:
+            self.add_pathways(t, r, total)
         found: dict[int, Value] = {}
         for node in self.winners:
             wanted = self.graph.nodes[node].args
@@ -190,7 +212,7 @@ class Kernel:
             for place in range(self.graph.coefficients)
         }
         inputs |= {f"s{f}": code.load(code.at(row, i)) for f, row in enumerate(before)}
-        if self.variant.recurrent:
+        if self.variant.coupled:
             inputs["x"] = code.load(code.at(total, i))
         else:
             inputs["x"] = code.load(code.at(self.sequence("x", t, r), i), mask)
@@ -214,6 +236,42 @@ class Kernel:
             code.array("weight"), code.slot("weight_row"), total, self.width,
         )  # fmt: skip
         self.counted(count)
+
+    def send(self, first: list[Value]) -> None:
+        """What all rows send through their pathways; ``first`` is the state of the first of them.
+
+        One product for all rows reads each weight once.
+        """
+        code = self.code
+        for f in self.variant.pathways:
+            recurrence.multiply(
+                code, first[f], code.product(self.states, code.slot("padded")),
+                self.rows, code.slot("N"), code.array(f"path{f}"), code.slot("panels"),
+                self.product_of(self.sent, f, 0), code.slot("product_row"),
+            )  # fmt: skip
+
+    def product_of(self, base: Value, field: int, r: int | Value) -> Value:
+        """The row of a pathway's product; those of all pathways start at ``base``."""
+        code = self.code
+        rows = code.sum(code.slot("rows"), SPARE_ROWS)
+        row = code.sum(code.product(self.variant.pathways.index(field), rows), r)
+        return code.at(base, code.product(row, code.slot("product_row")))
+
+    def add_pathways(self, t: Value, r: Value, total: Value) -> None:
+        """Add what :meth:`send` computed to the current of a row."""
+        code = self.code
+        sent = [self.product_of(self.sent, f, r) for f in self.variant.pathways]
+
+        def one(i: Value, mask: Value | None) -> None:
+            if self.variant.recurrent:
+                current = code.load(code.at(total, i))
+            else:
+                current = code.load(code.at(self.sequence("x", t, r), i), mask)
+            for row in sent:
+                current = code.builder.fadd(current, code.load(code.at(row, i)))
+            code.store(current, code.at(total, i))
+
+        code.across(self.width, one)
 
     def counted(self, count: Value) -> None:
         """Told how many rows a gather read."""

@@ -37,11 +37,16 @@ def tile_of(machine: Machine) -> Tile:
     return Tile(8, 2) if machine.registers >= 32 else Tile(4, 2)
 
 
+def panels_of(columns: int, itemsize: int, machine: Machine) -> tuple[int, int]:
+    """How many panels :func:`multiply` cuts so many columns into, and columns of a panel."""
+    wide = tile_of(machine).vectors * machine.vector_bytes // itemsize
+    return -(-columns // wide), wide
+
+
 def packed(weight: Tensor, machine: Machine) -> Tensor:
     """``weight`` ``[inner, columns]`` as :func:`multiply` reads it."""
     inner, columns = weight.shape
-    wide = tile_of(machine).vectors * machine.vector_bytes // weight.dtype.itemsize
-    panels = -(-columns // wide)
+    panels, wide = panels_of(columns, weight.dtype.itemsize, machine)
     whole = torch.zeros(inner, panels * wide, dtype=weight.dtype)
     whole[:, :columns] = weight
     return whole.view(inner, panels, wide).transpose(0, 1).contiguous()

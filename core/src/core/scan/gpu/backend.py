@@ -44,6 +44,8 @@ def not_taken(case: Case) -> str | None:
     most = MOST_RECURRENT.get(case.current_TBN.dtype, 0)
     if case.recurrent_weight is not None and case.neuron.size > most > 0:
         return f"it takes recurrent layers of at most {most} neurons, not {case.neuron.size}"
+    if case.pathways:
+        return f"it has no further recurrent pathway ({', '.join(case.pathways)})"
     if case.record:
         return f"it records no fields of the state ({', '.join(case.record)})"
     if reason := fused.refusal(case):
