@@ -11,7 +11,7 @@ import torch
 
 from core.neurons import CAdLIF, CSiLIF, Neuron, SiLIF, SoftResetRF
 from core.records import Record
-from silif import figures
+from silif import figures, synops
 from silif.eigenvalues import (
     PUBLISHED,
     Eigenvalues,
@@ -116,10 +116,28 @@ def test_operations_are_drawn_from_records(tmp_path: Path) -> None:
     assert measured_on_ssc(records) == {"cAdLIF": ("cAdLIF", 81.0, 3e5)}
     path, caption = figure3(records, tmp_path / "3.png")
     assert path.stat().st_size > 10_000
-    assert "Not run here, for SSC is not on this machine: C-SiLIF, SiLIF." in caption
+    assert "Not run here, for SSC was not at hand: C-SiLIF, SiLIF (" in caption
     _, caption = figure3([], tmp_path / "empty.png")
     assert "cAdLIF, C-SiLIF, SiLIF" in caption
     assert "No training" in caption
+
+
+def test_published_networks_are_scored_where_ssc_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("silif_published")
+    asked: list[Any] = []
+    monkeypatch.setattr(synops, "evaluate_file", asked.append)
+    synops.evaluate_published(tmp_path)
+    assert [options.checkpoint.parts[-3] for options in asked] == [
+        "ref_SSC_CadLIF",
+        "ref_SSC_CSiLIF",
+        "ref_SSC_SiLIF",
+    ]
+    for options in asked:
+        assert options.record
+        assert options.data_folder == tmp_path
+        assert options.seeds == (13, 42, 73, 128, 268)
 
 
 def test_missing_weights_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
