@@ -36,12 +36,20 @@ def project(x_TBI: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     Returns:
         ``[T, B, N]``.
     """
+    reason = _left_to_pytorch(x_TBI, weight, bias)
     if (looking := onlooker()) is not None:
-        looking.projected(x_TBI, weight)
-    if x_TBI.device.type != "cpu" or watched(x_TBI, weight, bias) is not None:
+        looking.projected(x_TBI, weight, _product(x_TBI, weight, reason))
+    if reason is not None:
         return nn.functional.linear(x_TBI, weight, bias)
     result: Tensor = _Linear.apply(x_TBI, weight, bias)
     return result
+
+
+def _left_to_pytorch(x: Tensor, *others: Tensor | None) -> str | None:
+    """Why no kernel of this package takes these tensors, or None."""
+    if x.device.type != "cpu":
+        return f"on {x.device.type}"
+    return watched(x, *others)
 
 
 class _Linear(torch.autograd.Function):
@@ -84,12 +92,38 @@ class _Linear(torch.autograd.Function):
 
 def mostly_zero(x_MI: Tensor, weight_NI: Tensor) -> bool:
     """Whether a product is worth doing by what is not zero, judged by some rows of the input."""
-    rows, inputs = x_MI.shape
-    if x_MI.dtype not in (torch.float32, torch.float64) or x_MI.dtype != weight_NI.dtype:
-        return False
-    if missing() is not None or len(weight_NI) < FEW_OUTPUTS:
-        return False
-    if rows * inputs * len(weight_NI) < FEW_PRODUCTS:
-        return False
-    sample = x_MI[:: max(1, rows // SAMPLE)]
-    return int(sample.count_nonzero()) < SPARSE * sample.numel()
+    return _too_small(x_MI, weight_NI) is None and _share(x_MI) < SPARSE
+
+
+def _too_small(x_MI: Tensor, weight_NI: Tensor) -> str | None:
+    """Why the input is not even looked at, or None."""
+    dtypes, outputs = {x_MI.dtype, weight_NI.dtype}, len(weight_NI)
+    if len(dtypes) > 1 or not dtypes <= {torch.float32, torch.float64}:
+        return (
+            f"a sparse one takes float32 or float64, not {' and '.join(sorted(map(str, dtypes)))}"
+        )
+    if (reason := missing()) is not None:
+        return reason
+    if outputs < FEW_OUTPUTS:
+        return f"{outputs} outputs, a sparse one pays from {FEW_OUTPUTS}"
+    products = x_MI.numel() * outputs
+    if products < FEW_PRODUCTS:
+        return f"{products:,} multiplications, a sparse one pays from {FEW_PRODUCTS:,}"
+    return None
+
+
+def _share(x_MI: Tensor) -> float:
+    """Share of values that are not zero, estimated."""
+    sample = x_MI[:: max(1, len(x_MI) // SAMPLE)]
+    return int(sample.count_nonzero()) / max(1, sample.numel())
+
+
+def _product(x_TBI: Tensor, weight: Tensor, left: str | None) -> str:
+    """Which product :func:`project` takes, and why, for who looks on."""
+    if left is not None:
+        return f"PyTorch's product ({left})"
+    x = x_TBI.flatten(0, 1)
+    if (reason := _too_small(x, weight)) is not None:
+        return f"dense product ({reason})"
+    kind = "sparse" if mostly_zero(x, weight) else "dense"
+    return f"{kind} product ({_share(x):.1%} of its input are not zero)"

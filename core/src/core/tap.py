@@ -1,4 +1,4 @@
-"""Where somebody may look on: products with weights and scans are shown to whoever asked.
+"""Where somebody may look on: products with weights, scans and dropout are shown to whoever asked.
 
 Hooks of modules do not see them: layers compute by functions, on weights that they prepare first.
 """
@@ -8,24 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from core.scan.case import Case
 
 
-class Onlooker(Protocol):
-    """Who looks on."""
+class Onlooker:
+    """Who looks on, at whatever it overrides."""
 
-    def projected(self, x: Tensor, weight: Tensor) -> None:
-        """``x`` ``[..., I]`` was multiplied by ``weight`` ``[N, I]``."""
-        ...
+    def projected(self, x: Tensor, weight: Tensor, product: str) -> None:
+        """``x`` ``[..., I]`` is multiplied by ``weight`` ``[N, I]``; by which product, in words."""
+
+    def dropped(self, module: nn.Module, kernel: str) -> None:
+        """A module drops values out, in training at least; by which kernel, in words."""
 
     def scanned(self, case: Case, given: Any, output_TBN: Tensor, backend: str) -> None:
         """A neuron ran over time on a backend; ``given`` is the caller's state, or None."""
-        ...
 
 
 _onlooker: ContextVar[Onlooker | None] = ContextVar("onlooker", default=None)
@@ -44,3 +45,21 @@ def shown_to(somebody: Onlooker) -> Iterator[None]:
         yield
     finally:
         _onlooker.reset(token)
+
+
+def layer_names(model: nn.Module) -> dict[int, str]:
+    """Which layer modules and their parameters belong to, by identity.
+
+    The parts of a layer or readout (what runs ``over_time``) belong to it; every other module is a
+    layer of its own.
+    """
+    names: dict[int, str] = {}
+    prefix, owner = None, ""
+    for path, module in model.named_modules():
+        if prefix is None or not path.startswith(prefix):
+            prefix, owner = None, path or type(model).__name__
+            if hasattr(module, "over_time"):
+                prefix = f"{path}." if path else ""
+        names[id(module)] = owner
+        names.update((id(p), owner) for p in module.parameters(recurse=False))
+    return names

@@ -12,20 +12,17 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
 from core.neurons import LogNormalTau
-from core.tap import shown_to
+from core.tap import Onlooker, shown_to
 from plif.nodes import LearnableATan, LIFNode, ParametricLIFNode
 
 SHAPE = (3, 4, 4)
 
 
-class Scans:
+class Scans(Onlooker):
     """Counts the scans that a kernel ran."""
 
     def __init__(self) -> None:
         self.backends: list[str] = []
-
-    def projected(self, x: Tensor, weight: Tensor) -> None:
-        pass
 
     def scanned(self, case: Any, given: Any, output_TBN: Tensor, backend: str) -> None:
         self.backends.append(backend)

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from core.counting.counts import Counts, LayerCounts, Synapses
 from core.layers.gated import GatedLayer
-from core.layers.sequence import LayerOutput, SequenceModule
+from core.layers.sequence import LayerOutput
 from core.scan.case import Case
-from core.tap import shown_to
+from core.tap import Onlooker, layer_names, shown_to
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-class Counter:
+class Counter(Onlooker):
     """Counts what a model does while this context is open, to the operation.
 
     It sees layers and readouts of this package, scans, ``nn.Linear`` and ``nn.Conv1d`` to
@@ -38,7 +38,7 @@ class Counter:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._names = _names(model)
+        self._names = layer_names(model)
         self._layers: dict[str, LayerCounts] = {}
         self._open = ExitStack()
 
@@ -76,7 +76,7 @@ class Counter:
         unseen = [name for name in weighty if name not in self._layers]
         return Counts(samples, layers, tuple(unseen))
 
-    def projected(self, x: Tensor, weight: Tensor) -> None:
+    def projected(self, x: Tensor, weight: Tensor, product: str = "") -> None:
         """See :class:`core.tap.Onlooker`."""
         name = self._names.get(id(weight), "unnamed")
         _add_product(self._layer(name).input, id(weight), weight, *_nonzero(x), x.numel())
@@ -185,20 +185,3 @@ def _nonzero(x: Tensor) -> tuple[Tensor, bool]:
         exact = torch.float32 if len(rows) < 2**24 else torch.float64
         return rows.sum(0, dtype=exact).to(torch.int64), True
     return rows.count_nonzero(dim=0), False
-
-
-def _names(model: nn.Module) -> dict[int, str]:
-    """Which layer modules and their parameters belong to, by identity.
-
-    The parts of a layer or readout belong to it; every other module is a layer of its own.
-    """
-    names: dict[int, str] = {}
-    prefix, owner = None, ""
-    for path, module in model.named_modules():
-        if prefix is None or not path.startswith(prefix):
-            prefix, owner = None, path or type(model).__name__
-            if isinstance(module, SequenceModule):
-                prefix = f"{path}." if path else ""
-        names[id(module)] = owner
-        names.update((id(p), owner) for p in module.parameters(recurse=False))
-    return names

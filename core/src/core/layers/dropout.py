@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from core.opaque import uncompiled, watched
 from core.scan.cpu.backend import missing
+from core.tap import onlooker
 
 
 class Dropout(nn.Module):
@@ -31,9 +32,12 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` with zeros while training, ``x`` itself otherwise."""
-        if not self.training or self.p == 0.0:
+        if self.p == 0.0:
             return x
-        return _drop(x, self.p)
+        if not torch.compiler.is_compiling() and (looking := onlooker()) is not None:
+            reason = _left_to_pytorch(x)
+            looking.dropped(self, "cpu" if reason is None else f"PyTorch's operations ({reason})")
+        return _drop(x, self.p) if self.training else x
 
     def extra_repr(self) -> str:
         """For ``print(model)``."""
@@ -42,12 +46,20 @@ class Dropout(nn.Module):
 
 @uncompiled
 def _drop(x: Tensor, p: float) -> Tensor:
-    kernels = x.device.type == "cpu" and missing() is None
-    if not kernels or x.dtype not in (torch.float32, torch.float64) or watched(x) is not None:
+    if _left_to_pytorch(x) is not None:
         return nn.functional.dropout(x, p)
     seed = int(torch.empty((), dtype=torch.int64).random_(-(1 << 63), None))
     result: Tensor = _Dropout.apply(x, p, seed)
     return result
+
+
+def _left_to_pytorch(x: Tensor) -> str | None:
+    """Why the kernel does not take ``x``, or None."""
+    if x.device.type != "cpu":
+        return f"on {x.device.type}"
+    if x.dtype not in (torch.float32, torch.float64):
+        return f"its kernel takes float32 or float64, not {x.dtype}"
+    return watched(x) or missing()
 
 
 class _Dropout(torch.autograd.Function):
