@@ -24,10 +24,42 @@ def test_writes_and_replaces(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_what_a_kill_left_behind_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / ".a.txt.tmp").write_bytes(b"a longer half of something")
+def test_what_a_kill_left_behind_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    old, young = (tmp_path / f".a.txt.{digit * 16}.tmp" for digit in "ab")
+    others = [".a.txt.tmp", ".a.txt.mine.tmp", f".b.txt.{'a' * 16}.tmp"]
+    for path in (old, young, *(tmp_path / name for name in others)):
+        path.write_bytes(b"half of something")
+        if path != young:
+            os.utime(path, (0, 0))
     write_text_atomically(tmp_path / "a.txt", "new")
     assert (tmp_path / "a.txt").read_bytes() == b"new"
+    assert names(tmp_path) == sorted(["a.txt", young.name, *others])
+
+
+def test_a_planted_link_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not with a name that can be guessed, nor with one that was."""
+    mine = tmp_path / "precious"
+    mine.write_bytes(b"mine")
+    (tmp_path / ".a.txt.tmp").symlink_to(mine)
+    write_text_atomically(tmp_path / "a.txt", "new")
+    monkeypatch.setattr("secrets.token_hex", lambda _: "0" * 16)
+    (tmp_path / f".a.txt.{'0' * 16}.tmp").symlink_to(mine)
+    with pytest.raises(FileExistsError):
+        write_text_atomically(tmp_path / "a.txt", "newer")
+    assert mine.read_bytes() == b"mine"
+    assert (tmp_path / "a.txt").read_bytes() == b"new"
+
+
+def test_two_that_write_the_same_file_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+
+    def slow(file: BinaryIO) -> None:
+        file.write(b"whole ")
+        write_text_atomically(path, "the other")
+        file.write(b"and one")
+
+    write_atomically(path, slow)
+    assert path.read_bytes() == b"whole and one"
     assert names(tmp_path) == ["a.txt"]
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core import checkpoints
 from core.errors import RunFailed, UserError
-from core.training.job import Job
+from core.training.job import EpochBatches, Job
 from core.training.run_folder import RunFolder
 
 from . import training_toy as toy
@@ -116,6 +116,60 @@ def test_disk_really_full(
     limit_files(resource.RLIM_INFINITY)
     assert "File too large. Everything up to epoch 1 is kept" in str(failed.value)
     assert checkpoints.load_resume_state(folder / "resume.pt")["progress"]["epoch"] == 1
+    train(folder, make_job(), resume=True)
+    assert_same_run(folder, whole)
+
+
+def test_half_a_status_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit_files: Callable[[int], None]
+) -> None:
+    """A write may be refused in the middle of the word: a reader still finds the old one."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with RunFolder.create(tmp_path, "", {"seed": 3, "status": "running", "note": "x"}) as folder:
+        before = (tmp_path / "run.json").read_bytes()
+        monkeypatch.setattr(os, "fsync", full)
+        limit_files(before.index(b"running") + 3)
+        folder.leave("failed")
+        limit_files(resource.RLIM_INFINITY)
+        assert (tmp_path / "run.json").read_bytes() == before
+
+
+class Lost:
+    """Batches whose file goes away in an epoch."""
+
+    def __init__(self, batches: EpochBatches, epoch: int, error: OSError) -> None:
+        self.batches, self.epoch_of_loss, self.error = batches, epoch, error
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for number, batch in enumerate(self.batches.epoch(epoch)):
+            if (epoch, number) == (self.epoch_of_loss, 1):
+                raise self.error
+            yield batch
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file", "a.wav"), "the data a.wav: No such file"),
+        (OSError("Can't synchronously read data"), "the data: Can't synchronously read data"),
+    ],
+)
+def test_data_that_go_away(error: OSError, told: str, tmp_path: Path, whole: Path) -> None:
+    folder = tmp_path / "run"
+    job = make_job()
+    job.train = Lost(job.train, 2, error)
+    with pytest.raises(RunFailed) as failed:
+        train(folder, job)
+    assert str(failed.value) == (
+        f"cannot read {told}. Everything up to epoch 1 is kept in {folder}; put the data back, "
+        f"then continue with --resume {folder}"
+    )
     train(folder, make_job(), resume=True)
     assert_same_run(folder, whole)
 
@@ -238,7 +292,7 @@ def test_weights_of_a_run_from_before_their_digest(tmp_path: Path, whole: Path) 
     with pytest.raises(KeyboardInterrupt):
         train(folder, make_job(wrap=at_step(3, 1, stop)))
     state = checkpoints.load_resume_state(folder / "resume.pt")
-    del state["progress"]["best"]
+    del state["progress"]["weights"]
     checkpoints.save_resume_state(folder / "resume.pt", state)
     train(folder, make_job(), resume=True)
     assert_same_run(folder, whole)

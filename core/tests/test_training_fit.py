@@ -75,7 +75,10 @@ def test_killed_while_writing(
         assert checkpoints.load(folder / f"{kind}.safetensors").manifest["epoch"] in (1, 2)
     assert len(rows(folder)) in (done, done + 1)
     assert facts(folder)["status"] == "running"
-    assert not (folder / f".{name}.tmp").exists() or moment != "after its name"
+    left = list(folder.glob(".*.tmp"))
+    assert len(left) == (moment != "after its name")
+    for path in left:
+        os.utime(path, (0, 0))
 
     train(folder, make_job(), resume=True)
     assert_same_run(folder, whole)

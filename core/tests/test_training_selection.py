@@ -13,8 +13,8 @@ import torch
 
 from core import checkpoints
 from core.metrics import BatchResult, Metrics, Totals
-from core.training.fit import spikes_of
 from core.training.job import Job
+from core.training.rows import spikes_of
 from core.training.schedules import linear_decay, plateau_of_accuracy, step
 from core.training.selection import best_row, selection_name
 

@@ -215,7 +215,7 @@ def die_while_writing(name: str, count: int, moment: str) -> None:
     def open_(path: Path, mode: str) -> Any:
         nonlocal written
         file = open(path, mode)  # noqa: SIM115  the caller closes it
-        if path.name == f".{name}.tmp":
+        if path.name.startswith(f".{name}."):
             written += 1
             if written == count and moment == "half written":
                 return _DiesHalfway(file)

@@ -44,6 +44,10 @@ class NotFinite(RunFailed):
         return NotFinite(self.what, where, self.cause)
 
 
+class CannotRead(RunFailed):
+    """Data that were there when the run started cannot be read any more."""
+
+
 class _Notices(logging.Handler):
     """Lines on whatever the standard error output is at that moment."""
 

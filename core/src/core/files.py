@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
+import secrets
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +18,8 @@ _CANNOT_SYNC = {
     *(errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EISDIR),
     *(errno.EACCES, errno.EPERM),
 }
+_LONGEST_WRITE = 3600.0
+"""Seconds."""
 
 
 def user_cache() -> Path:
@@ -46,8 +52,9 @@ def sync(descriptor: int) -> None:
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write ``path`` so that a kill at any moment leaves the old file or the new one, whole.
 
-    The content goes to a hidden neighbour first, is forced to the disk and then renamed. A
-    neighbour left by a kill is overwritten by the next write.
+    The content goes to a hidden neighbour first, is forced to the disk and then renamed. Nobody
+    else can have made the neighbour, so no link leads the content elsewhere, and two processes that
+    write the same path do not meet. What a kill left behind is removed by a write an hour later.
 
     Args:
         path: File to replace; its folder must exist.
@@ -56,16 +63,19 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         OSError: The disk is full or the folder is not writable; ``path`` is untouched.
     """
-    neighbour = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(neighbour, "wb") as file:
+    _remove_left_behind(path)
+    neighbour = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    with open(neighbour, "xb") as file:
+        try:
             write(file)
             file.flush()
             sync(file.fileno())
-        os.replace(neighbour, path)
-    except BaseException:
-        neighbour.unlink(missing_ok=True)
-        raise
+            file.close()
+            os.replace(neighbour, path)
+        except BaseException:
+            file.close()
+            neighbour.unlink(missing_ok=True)
+            raise
     try:
         folder = os.open(path.parent, os.O_RDONLY)
     except OSError:  # a system without folders that can be opened, or one that we may not list
@@ -74,6 +84,15 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         sync(folder)
     finally:
         os.close(folder)
+
+
+def _remove_left_behind(path: Path) -> None:
+    """Neighbours that a killed process left: no write takes as long as they are old."""
+    before = time.time() - _LONGEST_WRITE
+    for found in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 16}.tmp"):
+        with suppress(OSError):  # another process was faster
+            if found.lstat().st_mtime < before:
+                found.unlink()
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -48,7 +48,7 @@ from core.testing.mutations import (
     outcomes,
     tensors_of_others,
 )
-from core.training.fit import _restore  # the reader alone, without training on
+from core.training.resume import restore  # the reader alone, without training on
 from core.training.run_facts import read_facts
 from core.training.run_folder import RunFolder
 
@@ -212,7 +212,7 @@ def test_resume_states(tmp_path: Path) -> None:
     job = make_job()
 
     def read() -> None:
-        _restore(job, RunFolder(tmp_path))
+        restore(job, RunFolder(tmp_path))
 
     outcomes(path, tensors_of_others(content, 18), read)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from brf.config import PAPER, Config, EcgConfig
 from brf.models import RecurrentSNN, build
-from brf.published import TABLE, load, weights_digest
+from brf.published import TABLE, load
 from brf.task import digit_transform, ecg_transform
 from core import checkpoints
 from core.config import to_dict
@@ -146,7 +146,7 @@ def test_unknown_checkpoint_needs_task_and_neuron(tmp_path: Path) -> None:
     assert foreign.config == EcgConfig(neuron="rf", hidden=5, batch_size=250)
 
 
-def test_mask_is_applied_and_digest_sees_values(tmp_path: Path) -> None:
+def test_mask_is_applied(tmp_path: Path) -> None:
     state = ecg_state()
     mask = torch.ones(5, 9)
     mask[:, 6] = 0
@@ -154,8 +154,6 @@ def test_mask_is_applied_and_digest_sees_values(tmp_path: Path) -> None:
     weights = load(path, task="ecg", neuron="brf", permutation=None).weights
     assert not weights["hidden.recurrent_weight"][:, 2].any()
     assert torch.equal(weights["hidden.input_weight"], state["hidden.linear.weight"][:, :4])
-    assert weights_digest(state) == weights_digest(dict(reversed(state.items())))
-    assert weights_digest(state) != weights_digest({**state, "out.tau_mem": torch.ones(6)})
 
 
 def test_foreign_networks_are_refused(tmp_path: Path) -> None:

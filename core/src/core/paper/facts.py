@@ -18,8 +18,8 @@ from core.scan import Case, choose
 from core.settings import SettingsT
 from core.training.environment import describe
 from core.training.events import EventLog
-from core.training.fit import spikes_of
 from core.training.job import Job
+from core.training.rows import spikes_of
 from core.training.run_folder import RunFolder, now, resume_flag
 from core.training.selection import best_row, selection_name
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from core.config_fields import config_fields, to_plain
+from core.errors import UserError
+from core.outside.text import reason
 
 
 @functools.cache
@@ -22,15 +24,23 @@ def default_settings(paper_folder: Path, task: str) -> Mapping[str, Any]:
     Args:
         paper_folder: Folder of the paper, ``papers/<paper>``.
         task: Name of the task.
+
+    Raises:
+        UserError: The file cannot be imported, or has no such ``CONFIGS``.
     """
     sources = paper_folder.resolve() / "src"
-    if not (sources / paper_folder.name / "config.py").is_file():
+    file = sources / paper_folder.name / "config.py"
+    if not file.is_file():
         return {}
     if str(sources) not in sys.path:  # not installed here
         sys.path.append(str(sources))
-    settings = importlib.import_module(f"{paper_folder.name}.config")
-    config_class = settings.CONFIGS.get(task)
-    if config_class is None:
-        return {}
-    fields = config_fields(config_class).values()
-    return {field.key: to_plain(field.default, field.kind) for field in fields}
+    try:
+        config_class = importlib.import_module(f"{paper_folder.name}.config").CONFIGS.get(task)
+        fields = config_fields(config_class).values() if config_class else ()
+        return {field.key: to_plain(field.default, field.kind) for field in fields}
+    except Exception as error:  # whatever a module that somebody is writing makes of it
+        raise UserError(
+            f"{file} does not say the settings of {task} ({type(error).__name__}: "
+            f"{reason(error)}); it has to define CONFIGS, a dictionary from the name of each task "
+            "to the class of its settings"
+        ) from error

@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.files import write_atomically, write_text_atomically
 from core.outside.shape import CONFIG_FILE, NAME, check, inside
 from core.outside.text import read_yaml
+from core.records.defaults import default_settings
 from core.records.store import Record
 
 _HEADER = """\
@@ -80,7 +81,7 @@ def keep_weights(run_folder: Path, paper_folder: Path, record: Record) -> Path:
         "task": fields["task"],
         "model": fields["model"],
         "config": fields["config_file"],
-        **_changed(record),
+        **_changed(record, paper_folder),
         "seed": fields["seed"],
         "data": fields["data"],
         "epoch": int(best["epoch"]),
@@ -99,10 +100,15 @@ def keep_weights(run_folder: Path, paper_folder: Path, record: Record) -> Path:
     return target
 
 
-def _changed(record: Record) -> dict[str, Any]:
-    """Settings in which the run differs from its configuration file, if there are any."""
-    config = record.fields["config"]
-    changed = {key: config.get(key, "(gone)") for key in record.changes}
+def _changed(record: Record, paper_folder: Path) -> dict[str, Any]:
+    """Settings in which the run differs from its configuration file, if there are any.
+
+    A setting that came after the run was its default then.
+    """
+    used = {**default_settings(paper_folder, record.fields["task"]), **record.fields["config"]}
+    changed = {key: used[key] for key in record.changes if key in used}
+    if record.changes and not changed:  # its file is not there any more
+        changed = {"file": "gone"}
     return {"changed": changed} if changed else {}
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from core.errors import NotFinite
+from core.errors import CannotRead, NotFinite
 from core.metrics import BatchResult, Metrics, Totals
 from core.training.finite import OVERFLOWED, likely_cause, name_broken, require_finite
 
@@ -96,10 +96,11 @@ def train_one_epoch(
 
     Raises:
         NotFinite: An input, the loss, a gradient or a parameter is NaN or infinite.
+        CannotRead: A batch cannot be read.
     """
     model.train()
     totals = Totals()
-    for step, (inputs, targets) in enumerate(batches, start=1):
+    for step, (inputs, targets) in enumerate(_read(batches), start=1):
         try:
             result = train_step(model, inputs.to(device), targets.to(device), optimizer)
         except NotFinite as error:
@@ -119,9 +120,22 @@ def evaluate(
     *,
     device: torch.device,
 ) -> Metrics:
-    """Metrics over every batch, without gradients; the model is left in evaluation mode."""
+    """Metrics over every batch, without gradients; the model is left in evaluation mode.
+
+    Raises:
+        CannotRead: A batch cannot be read.
+    """
     model.eval()
     totals = Totals()
-    for inputs, targets in batches:
+    for inputs, targets in _read(batches):
         totals.add(objective(model, inputs.to(device), targets.to(device)))
     return totals.metrics()
+
+
+def _read(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches; an OSError that making one raises is about data and not about results."""
+    try:
+        yield from batches
+    except OSError as error:
+        of = f" {error.filename}" if error.filename else ""
+        raise CannotRead(f"cannot read the data{of}: {error.strerror or error}") from error

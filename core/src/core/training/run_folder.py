@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,8 @@ from core.training.run_facts import read_facts
 
 RESUME = "resume.pt"
 _LOCK = ".lock"
+_STATUS = re.compile(rb'(?m)^ "status": "\w*" *')
+_ROOM = len(' "status": "interrupted"')
 
 
 class RunFolder:
@@ -99,19 +102,33 @@ class RunFolder:
     def update(self, **facts: Any) -> None:
         """Merge ``facts`` into ``run.json``."""
         self.facts.update(facts)
-        write_text_atomically(self.path / "run.json", to_json(self.facts, indent=1) + "\n")
+        text = to_json(self.facts, indent=1) + "\n"
+        # with room for the longest status, see leave
+        text = re.sub(_STATUS.pattern.decode(), lambda found: found[0].ljust(_ROOM), text, count=1)
+        write_text_atomically(self.path / "run.json", text)
 
     def leave(self, status: str) -> None:
         """Note in ``run.json`` how the run ended early, where that is possible at all."""
-        self.facts.update(status=status, finished=None)
         try:
-            self.update()
+            self.update(status=status, finished=None)
         except OSError:
-            # A full disk has no room for another file, but for other content of the same one.
-            content = to_json(self.facts).encode()
-            with suppress(OSError), open(self.path / "run.json", "r+b") as file:
-                if len(content) < (size := os.fstat(file.fileno()).st_size):
-                    file.write(content.ljust(size - 1) + b"\n")
+            with suppress(OSError):
+                self._replace_status(status)
+
+    def _replace_status(self, status: str) -> None:
+        """A full disk has no room for another file, but for another word in the same one.
+
+        One short write, and all else in the file stays as it was saved; half a word is taken back.
+        """
+        with open(self.path / "run.json", "r+b", buffering=0) as file:
+            found = _STATUS.search(file.read())
+            new = f' "status": "{status}"'.encode()
+            if found is None or len(new) > len(found[0]):
+                return
+            file.seek(found.start())
+            if file.write(new.ljust(len(found[0]))) < len(found[0]):
+                file.seek(found.start())
+                file.write(found[0])
 
     def write_metrics(self, history: list[dict[str, Any]], selected: int | None = None) -> None:
         """Replace ``metrics.jsonl``: it always agrees with the resume state.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from core import checkpoints
 from core.errors import UserError
@@ -31,17 +29,7 @@ def save_weights(job: Job, folder: RunFolder, name: str, row: Mapping[str, Any])
     """
     manifest = {**job.manifest, "epoch": row["epoch"], "metrics": row}
     checkpoints.save(folder.path / f"{name}.safetensors", job.model, manifest)
-    return weights_digest(job.model.state_dict())
-
-
-def weights_digest(weights: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names and bytes of a state dict: a safetensors file has no checksum."""
-    digest = hashlib.sha256()
-    for key in sorted(weights):
-        digest.update(key.encode())
-        bytes_N = weights[key].detach().cpu().contiguous().flatten().view(torch.uint8)
-        digest.update(bytes_N.numpy().data)
-    return digest.hexdigest()
+    return checkpoints.weights_digest(job.model.state_dict())
 
 
 def problem_of_weights(
@@ -66,6 +54,7 @@ def problem_of_weights(
         return None
     if there != epoch:
         return f"{path} holds weights of epoch {there} instead of {epoch}"
-    if digest not in (None, weights_digest(found.weights)):
+    # a safetensors file has no checksum
+    if digest not in (None, checkpoints.weights_digest(found.weights)):
         return f"{path} is damaged: its weights are not those that were saved"
     return None

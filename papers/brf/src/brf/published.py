@@ -9,12 +9,10 @@ whether optimiser state was stripped; of an unknown file the user has to say tas
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from brf.config import CONFIGS, PAPER, Config
@@ -126,18 +124,9 @@ def convert(state: Mapping[str, Tensor], inputs: int, origin: str) -> dict[str, 
     return weights
 
 
-def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """16 hexadecimal digits that identify a state dict by keys and values, not by its file."""
-    digest = hashlib.sha256()
-    for key in sorted(state):
-        digest.update(key.encode())
-        digest.update(state[key].to(torch.float32).contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
 def _known(state: Mapping[str, Tensor]) -> dict[str, Any]:
     table = check(read_yaml(TABLE), [_KNOWN], str(TABLE))
-    digest = weights_digest(state)
+    digest = checkpoints.weights_digest(state)[:16]
     return next((row for row in table if row["weights"] == digest), {})
 
 

@@ -13,8 +13,8 @@ from core.files import write_text_atomically
 from core.paper import carry_out, final_tests, opened, prepare, refuse_place
 from core.spoken.log import told
 from core.spoken.training import refuse_batch_of_one
-from core.training.fit import STATE
 from core.training.job import Job
+from core.training.resume import STATE
 from core.training.run_folder import RESUME, RunFolder, explained
 from core.training.stored import refuse_changes, result_keys, stored_settings, stored_threads
 from sparch.config import Config
