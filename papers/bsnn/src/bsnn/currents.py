@@ -25,6 +25,20 @@ class Currents(NamedTuple):
     inhibitory: Tensor
 
 
+class Source(NamedTuple):
+    """A part of the currents.
+
+    Attributes:
+        x_TBI: What is weighed.
+        weight_2NI: Positive weights, then negative ones.
+        lag: Steps until a value has its effect.
+    """
+
+    x_TBI: Tensor
+    weight_2NI: Tensor
+    lag: int
+
+
 @dataclass(frozen=True)
 class Drive:
     """What reaches the neurons of one layer, from which :meth:`currents` computes.
@@ -64,23 +78,34 @@ class Drive:
 
         ``I_inh`` is the same with ``min``.
         """
-        x, spikes = self.x_TBI[:, samples], self.spikes_TBN[:, samples]
-        both = project(x, _by_sign(self.weight_NI))
+        both: Tensor | None = None
+        for x_TBI, weight_2NI, lag in self.sources():
+            part = project(x_TBI[: len(x_TBI) - lag, samples], weight_2NI)
+            if both is None:
+                both = part
+            else:
+                both[lag:] += part
+        assert both is not None
+        neurons = len(self.weight_NI)
+        return Currents(both[..., :neurons], both[..., neurons:])
+
+    def sources(self) -> list[Source]:
+        """What currents come from, the input first."""
+        sources = [Source(self.x_TBI.detach(), _by_sign(self.weight_NI), 0)]
         fast = _by_sign(self.recurrent_NN.t())
         slow = None if self.slow_NN is None else _by_sign(self.slow_NN.t())
         if self.decay_N is None:
-            both += project(spikes, fast if slow is None else fast + slow)
-        elif len(x) > 1:
-            both[1:] += project(spikes[:-1], fast)
-            if slow is not None:
-                both[1:] += project(self._traces_TBN[:-1, samples], slow)
-        neurons = len(self.weight_NI)
-        return Currents(both[..., :neurons], both[..., neurons:])
+            both = fast if slow is None else fast + slow
+            return [*sources, Source(self.spikes_TBN.detach(), both, 0)]
+        sources.append(Source(self.spikes_TBN.detach(), fast, 1))
+        if slow is not None:
+            sources.append(Source(self._traces_TBN, slow, 1))
+        return sources
 
     @cached_property
     def _traces_TBN(self) -> Tensor:
         assert self.decay_N is not None
-        traces = self.spikes_TBN.clone()
+        traces = self.spikes_TBN.detach().clone()
         for before, now in itertools.pairwise(traces):
             now.addcmul_(before, self.decay_N)
         return traces
@@ -88,4 +113,5 @@ class Drive:
 
 def _by_sign(weight_NI: Tensor) -> Tensor:
     """Positive weights, then negative ones: ``[2 N, I]``."""
+    weight_NI = weight_NI.detach()
     return torch.cat([weight_NI.clamp(min=0), weight_NI.clamp(max=0)])
