@@ -44,6 +44,7 @@ class S4DKernel(nn.Module):
             raise ValueError(f"the state size is even and at least 2, not {state_size}")
         if not dt_max >= DT_MIN:
             raise ValueError(f"dt_max must be at least {DT_MIN}, got {dt_max}")
+        self.state_size = state_size
         modes = state_size // 2
         low, high = math.log(DT_MIN), math.log(dt_max)
         # In this order, as in the authors' code: a seed gives its values.

@@ -71,7 +71,12 @@ class StateSpaceLayer(Shell):
         self.add_module(name, model(size))
         self.norm = self.norm_of_current()
         self.out_norm = nn.LayerNorm(size)
-        self._name = name
+        self.name = name
+
+    @property
+    def model(self) -> Any:
+        """The module between normalisation and dropout, under the name of its kind."""
+        return self.get_submodule(self.name)
 
     def over_time(
         self, x_TBI: Tensor, state: None, generator: torch.Generator | None
@@ -82,8 +87,7 @@ class StateSpaceLayer(Shell):
             z_TBH = project(x_TBI, self.encoder.weight, self.encoder.bias)
         if self.bidirectional:
             z_TBH = torch.cat([z_TBH, z_TBH.flip(0)], dim=1)
-        model = self.get_submodule(self._name)
-        y_BHT, spikes_BHT = model(normalize(self.norm, z_TBH).permute(1, 2, 0).contiguous())
+        y_BHT, spikes_BHT = self.model(normalize(self.norm, z_TBH).permute(1, 2, 0).contiguous())
         output_TBH = self.joined(z_TBH + self.drop(y_BHT.permute(2, 0, 1)))
         if spikes_BHT is None:
             return LayerOutput(output_TBH, None, None)

@@ -74,7 +74,7 @@ def measured_on_ssc(records: Sequence[Record]) -> dict[str, Point]:
         fields = record.fields
         if record.kind == "evaluate" and fields["data"]["name"] == SSC:
             name = LABELS.get(fields["model"], fields["model"])
-            if (operations := _operations(fields)) and fields["accuracy"] is not None:
+            if (operations := operations_of(fields)) and fields["accuracy"] is not None:
                 found[name] = Point(name, fields["accuracy"], operations)
     return found
 
@@ -87,7 +87,7 @@ def trained_here(records: Sequence[Record]) -> dict[str, list[Point]]:
         if record.kind != "train" or record.status != "finished" or record.superseded:
             continue
         accuracy = (fields.get("tests") or {}).get("accuracy")
-        if accuracy is None or (operations := _operations(fields)) is None:
+        if accuracy is None or (operations := operations_of(fields)) is None:
             continue
         protocol = fields.get("config", {}).get("protocol")
         place = f"{fields['data']['name']}, {protocol}" if protocol else fields["data"]["name"]
@@ -103,7 +103,7 @@ def trained_here(records: Sequence[Record]) -> dict[str, list[Point]]:
     return by_place
 
 
-def _operations(fields: Mapping[str, Any]) -> float | None:
+def operations_of(fields: Mapping[str, Any]) -> float | None:
     """Exact synaptic operations per sample.
 
     Of runs, which do not have the paper's count, the effective operations of :mod:`core.counting`:

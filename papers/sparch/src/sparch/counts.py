@@ -1,13 +1,10 @@
-"""How many parameters the networks of the claims have: the sizes of the paper need no training."""
+"""How many parameters the networks of the claims have."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
-from core.config import from_dict
-from core.paper import count_parameters
+from core.paper import counts
 from core.records import Claim
 from sparch.config import Config
 from sparch.models import build
@@ -15,18 +12,7 @@ from sparch.task import SHAPES
 
 
 def count_networks(claims: Sequence[Claim]) -> dict[str, int]:
-    """Trainable values by claim, for the claims that name a network.
-
-    The networks are built without memory for their values.
-
-    Raises:
-        UserError: A setting of a network is unknown or wrong.
-    """
-    counts = {}
-    for claim in claims:
-        if claim.network is not None:
-            config = from_dict(Config, claim.network, f"claim {claim.id!r}")
-            with torch.device("meta"):
-                model = build(config, *SHAPES[config.dataset_name])
-            counts[claim.id] = count_parameters(model)
-    return counts
+    """See :func:`core.paper.counts.count_networks`."""
+    return counts.count_networks(
+        claims, Config, lambda config: build(config, *SHAPES[config.dataset_name])
+    )
