@@ -104,8 +104,8 @@ def test_operations_are_the_effective_ones_of_neurobench(model_type: str) -> Non
     torch.manual_seed(5)
     model = SNN((4, None, 6), [9, 8, 3], model_type).eval()
     with torch.no_grad():
-        for layer in list(model.snn)[:2]:
-            layer.W.weight.mul_(5.0)
+        for i in (0, 1):
+            model.get_parameter(f"snn.{i}.W.weight").mul_(5.0)
     x_TBI = torch.randint(-3, 3, (20, 4, 6)).clamp(min=0).float()
     with torch.no_grad(), Counter(model) as counter:
         _, active = activity.run(model.snn, x_TBI)
@@ -116,8 +116,7 @@ def test_operations_are_the_effective_ones_of_neurobench(model_type: str) -> Non
     assert (recurrent > 0) == (model_type == "RadLIF")
 
     with torch.no_grad(), Counter(model) as counter:
-        readout = model.snn[2]
-        readout.W.weight[0] = 0.0
+        model.get_parameter("snn.2.W.weight")[0] = 0.0
         torch.manual_seed(6)
         _, active = activity.run(model.snn, x_TBI)
     spikes = float(active[2].sum())
