@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from core import cli
+from core.cli import doctor
 from core.data import fetch as fetch_module
 from core.errors import UserError
 from core.records import load_records
@@ -179,7 +180,7 @@ def test_doctor_survives_a_broken_part(
     def broken() -> list[str]:
         raise UserError("no driver")
 
-    monkeypatch.setattr(cli, "_gpu", broken)
+    monkeypatch.setattr(doctor, "_gpu", broken)
     assert run("doctor") == 0
     out = capsys.readouterr().out
     assert "gpu        cannot tell: UserError: no driver" in out
