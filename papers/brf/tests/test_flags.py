@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ import pytest
 
 from brf.config import CONFIGS, PAPER, Config, EcgConfig, SmnistConfig, parse_command_line
 from core.config import load_yaml, to_dict, to_yaml
-from core.config_fields import config_fields
+from core.testing.help import assert_explains_every_key, assert_help_at_once
 
 from .scripts import call
 
@@ -37,38 +34,13 @@ def class_of(file: Path) -> type[Config]:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_comes_at_once(script: str) -> None:
-    """Counted in processor time, which other programs on the machine hardly change."""
-    watch = f"""
-import runpy, sys
-sys.argv = ["{script}.py", "--help"]
-try:
-    runpy.run_path("{script}.py", run_name="__main__")
-finally:
-    print("IMPORTED", sorted({{"torch", "numpy", "matplotlib", "rich"}} & set(sys.modules)))
-"""
-    seconds = []
-    for _ in range(3):
-        before = os.times()
-        done = subprocess.run(
-            [sys.executable, "-c", watch], cwd=PAPER, capture_output=True, text=True, check=True
-        )
-        after = os.times()
-        user = after.children_user - before.children_user
-        seconds.append(user + after.children_system - before.children_system)
-    assert done.stdout.rstrip().endswith("IMPORTED []")
-    assert min(seconds) < 0.5
+    assert_help_at_once(PAPER, script)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_explains_every_key(script: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(script, "--help") == 0
-    page = " ".join(capsys.readouterr().out.split())
-    config_class: Any = SCRIPTS[script]
-    for key, field in config_fields(config_class).items():
-        assert f"--{key} " in page
-        assert len(field.explanation) > 15, key
-        # argparse may break a line after a hyphen
-        assert field.explanation.replace("- ", "-") in page.replace("- ", "-"), key
+    assert_explains_every_key(capsys.readouterr().out, SCRIPTS[script])
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

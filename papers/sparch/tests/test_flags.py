@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.config import config_hash, load_yaml, to_dict, to_yaml
-from core.config_fields import config_fields
+from core.testing.help import assert_explains_every_key, assert_help_at_once
 from sparch.config import PAPER, Config, parse_command_line, run_name
 
 from .scripts import call
@@ -32,36 +29,13 @@ def parse(*argv: str) -> Config:
 @pytest.mark.parametrize("script", ["run_exp", "evaluate"])
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_comes_at_once(script: str, flag: str) -> None:
-    """Counted in processor time, which other programs on the machine hardly change."""
-    watch = f"""
-import runpy, sys
-sys.argv = ["{script}.py", "{flag}"]
-try:
-    runpy.run_path("{script}.py", run_name="__main__")
-finally:
-    print("IMPORTED", sorted({{"torch", "numpy", "matplotlib", "rich", "h5py"}} & set(sys.modules)))
-"""
-    seconds = []
-    for _ in range(2):
-        before = os.times()
-        done = subprocess.run(
-            [sys.executable, "-c", watch], cwd=PAPER, capture_output=True, text=True, check=True
-        )
-        after = os.times()
-        user = after.children_user - before.children_user
-        seconds.append(user + after.children_system - before.children_system)
-    assert done.stdout.rstrip().endswith("IMPORTED []")
-    assert min(seconds) < 0.5
+    assert_help_at_once(PAPER, script, flag)
 
 
 def test_help_explains_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("-h") == 0
-    page = " ".join(capsys.readouterr().out.split())
-    for key, field in config_fields(Config).items():
-        assert f"--{key} " in page
-        assert len(field.explanation) > 15, key
-        # argparse may break a line after a hyphen
-        assert field.explanation.replace("- ", "-") in page.replace("- ", "-"), key
+    page = capsys.readouterr().out
+    assert_explains_every_key(page, Config)
     assert "--new_exp_folder" in page
 
 

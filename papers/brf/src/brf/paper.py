@@ -60,8 +60,8 @@ BRF = Paper(
     folder=PAPER,
     configs=CONFIGS,
     load_task=load_task,
+    read_foreign=published.read,
     build=network,
     objective=objective_of,
     recipe=recipe,
-    read_foreign=published.read,
 )
