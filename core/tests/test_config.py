@@ -336,3 +336,14 @@ def test_from_dict_reads_what_to_dict_gave() -> None:
 )
 def test_value_of_one_flag(argv: str, value: str | None) -> None:
     assert flag_value(argv.split(), "data_folder") == value
+
+
+def test_abbreviations_where_a_script_takes_them() -> None:
+    assert read("--perm", "--epo=4", abbreviations=True) == Config(permuted=True, epochs=4)
+    with pytest.raises(UserError, match="no such option"):
+        read("--epo=4")
+    with pytest.raises(UserError, match=r"--o could be --omega, --out; write it out"):
+        read("--o", "x", abbreviations=True)
+    assert read("--out", "x", abbreviations=True) == Config(out=Path("x"))
+    with pytest.raises(UserError, match="no such option"):
+        read("--zzz", abbreviations=True)

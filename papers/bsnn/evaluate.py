@@ -6,11 +6,13 @@ from core.settings import evaluation_parser
 
 def main() -> None:
     """Parse first: --help needs no PyTorch."""
-    options = evaluation_parser("no others").parse_args()
-    from bsnn.paper import BSNN
+    parser = evaluation_parser("no others")
+    parser.add_argument("--protocol", choices=["published", "clean"], help="see main.py --help")
+    options = parser.parse_args()
+    from bsnn.paper import BSNN_PAPER
     from core.paper import evaluate_checkpoint
 
-    evaluate_checkpoint(BSNN, options)
+    evaluate_checkpoint(BSNN_PAPER, options)
 
 
 if __name__ == "__main__":

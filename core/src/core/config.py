@@ -58,6 +58,7 @@ def parse(
     description: str,
     old_spellings: Mapping[str, str] | None = None,
     defaults_file: Path | None = None,
+    abbreviations: bool = False,
 ) -> ConfigT:
     """Read the configuration of a run from the command line.
 
@@ -71,6 +72,7 @@ def parse(
         old_spellings: flags of the authors' code and the keys they stand for, e.g.
             ``{"-init_tau": "tau"}``. They match with any number of leading dashes.
         defaults_file: a YAML file whose values replace the dataclass's own defaults.
+        abbreviations: a flag may be cut short as long as it begins only one, as argparse has it.
 
     Raises:
         UserError: an unknown key, a value of the wrong type, or an unreadable file.
@@ -81,7 +83,7 @@ def parse(
     if {"--help", "-h"} & set(argv):
         print(_help(config_class, defaults, spellings, prog, description), end="")
         raise SystemExit(0)
-    given = _flags(config_class, argv, spellings, prog)
+    given = _flags(config_class, argv, spellings, prog, abbreviations)
     print_config, file = given.pop("print_config", False), given.pop("config", None)
     from_file = load_values(config_class, Path(file)) if file is not None else {}
     config = _build(config_class, {**defaults, **from_file, **given}, prog)
@@ -240,7 +242,11 @@ def _spellings(config_class: type, old_spellings: Mapping[str, str]) -> dict[str
 
 
 def _flags(
-    config_class: type, argv: Sequence[str], spellings: Mapping[str, str], prog: str
+    config_class: type,
+    argv: Sequence[str],
+    spellings: Mapping[str, str],
+    prog: str,
+    abbreviations: bool,
 ) -> dict[str, Any]:
     """The values given as flags, by key; ``config`` and ``print_config`` among them."""
     kinds = {key: field.kind for key, field in config_fields(config_class).items()}
@@ -255,6 +261,8 @@ def _flags(
                 f"see {prog} --help"
             )
         name = _normal(flag)
+        if abbreviations and flag.startswith("--"):
+            name = _whole(name, spellings, flag)
         negated = name not in spellings and name.startswith("no_")
         key = spellings.get(name.removeprefix("no_") if negated else name)
         if key is None:
@@ -271,6 +279,20 @@ def _flags(
         except ValueError as error:
             raise UserError(f"{flag}: {error}; see {prog} --help") from error
     return given
+
+
+def _whole(name: str, spellings: Mapping[str, str], flag: str) -> str:
+    """The flag that a name cut short stands for; the name itself where there is none.
+
+    Raises:
+        UserError: it is the beginning of several.
+    """
+    if name in spellings:
+        return name
+    begun = {key: spelling for spelling, key in spellings.items() if spelling.startswith(name)}
+    if len(begun) > 1:
+        raise UserError(f"{flag} could be --{', --'.join(sorted(begun.values()))}; write it out")
+    return next(iter(begun.values()), name)
 
 
 def _following(rest: list[str], kind: Any) -> list[str]:

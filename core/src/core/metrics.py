@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -34,6 +34,10 @@ class BatchResult:
         neuron_steps: In how many places there could have been a spike (spiking neurons times
             steps times samples); None where nobody counts them.
         layers: Spikes of each layer, where the network tells them apart.
+        by_batch: The accuracy of an epoch is the plain mean over batches, as the codes of many
+            authors have it: a last, smaller batch counts like the others.
+        further: Whatever else was measured, by name: a value and its weight in the mean of an
+            epoch, 1 for a plain mean over batches.
     """
 
     loss: Tensor
@@ -44,6 +48,8 @@ class BatchResult:
     samples: int
     neuron_steps: int | None = None
     layers: Sequence[LayerSpikes] = ()
+    by_batch: bool = False
+    further: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,13 +58,16 @@ class Metrics:
 
     Attributes:
         loss: Unweighted mean over batches of the batch value, as the authors' codes report it.
-        accuracy: Right predictions in percent, exact over all predictions.
+        accuracy: Right predictions in percent, exact over all predictions unless the objective asks
+            for the mean over batches.
         sop: Spikes per sample, ``sum of spikes / samples`` (synaptic operations per sample); None
             for a network that has no spikes.
         samples: Number of samples seen.
         rate: Mean firing rate, spikes per neuron and step, exact over all batches; None where
             nobody counts neurons.
         layer_rates: The same of each layer, where the network tells them apart.
+        further: Whatever else the objective measures, by name.
+        batches: The same in every batch, in order.
     """
 
     loss: float
@@ -67,6 +76,8 @@ class Metrics:
     samples: int
     rate: float | None = None
     layer_rates: tuple[float, ...] = ()
+    further: Mapping[str, float] = field(default_factory=dict)
+    batches: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 class Totals:
@@ -78,6 +89,8 @@ class Totals:
         self.spikes: int | None = None
         self.neuron_steps: int | None = None
         self.layers: list[tuple[int, int]] = []
+        self.shares: list[float] = []
+        self.further: dict[str, list[tuple[float, float]]] = {}
 
     def add(self, result: BatchResult) -> float:
         """Count a batch; returns its value."""
@@ -86,6 +99,10 @@ class Totals:
         self.correct += int(result.correct)
         self.predictions += result.predictions
         self.samples += result.samples
+        if result.by_batch:
+            self.shares.append(int(result.correct) / max(1, result.predictions))
+        for name, measured in result.further.items():
+            self.further.setdefault(name, []).append(measured)
         if result.spikes is not None:
             self.spikes = (self.spikes or 0) + int(result.spikes)
         if result.neuron_steps is not None:
@@ -101,12 +118,21 @@ class Totals:
         """Means over everything added so far."""
         return Metrics(
             loss=math.fsum(self.values) / max(1, len(self.values)),
-            accuracy=100.0 * self.correct / max(1, self.predictions),
+            accuracy=self._accuracy(),
             sop=None if self.spikes is None else self.spikes / max(1, self.samples),
             samples=self.samples,
             rate=_rate(self.spikes, self.neuron_steps),
             layer_rates=tuple(spikes / max(1, places) for spikes, places in self.layers),
+            further={name: _mean(measured) for name, measured in self.further.items()},
+            batches={
+                name: tuple(v for v, _ in measured) for name, measured in self.further.items()
+            },
         )
+
+    def _accuracy(self) -> float:
+        if self.shares:
+            return 100.0 * math.fsum(self.shares) / len(self.shares)
+        return 100.0 * self.correct / max(1, self.predictions)
 
 
 def count_spikes(spikes_TBN: Iterable[Tensor]) -> tuple[LayerSpikes, ...]:
@@ -116,6 +142,10 @@ def count_spikes(spikes_TBN: Iterable[Tensor]) -> tuple[LayerSpikes, ...]:
         LayerSpikes(spikes.detach().sum(-1).sum(dtype=torch.float64), spikes.numel())
         for spikes in spikes_TBN
     )
+
+
+def _mean(measured: Sequence[tuple[float, float]]) -> float:
+    return math.fsum(v * w for v, w in measured) / math.fsum(w for _, w in measured)
 
 
 def _rate(spikes: int | None, neuron_steps: int | None) -> float | None:

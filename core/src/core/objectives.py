@@ -36,20 +36,33 @@ def classification(
 
     def objective(model: nn.Module, inputs_TBI: Tensor, targets_B: Tensor) -> BatchResult:
         output = run(model, inputs_TBI)
-        loss = nn.functional.cross_entropy(output.y, targets_B)
-        value = loss.detach()
-        if penalty is not None and model.training:
-            loss = loss + penalty(output.firing_rates)
-        layers = count_spikes(output.spikes_TBN)
-        return BatchResult(
-            loss=loss,
-            value=value,
-            correct=(output.y.argmax(-1) == targets_B).sum(),
-            predictions=len(targets_B),
-            spikes=torch.stack([layer.spikes for layer in layers]).sum() if layers else None,
-            samples=len(targets_B),
-            neuron_steps=sum(layer.places for layer in layers) or None,
-            layers=layers,
-        )
+        return classified(output, targets_B, penalty if model.training else None)
 
     return objective
+
+
+def classified(
+    output: NetworkOutput, targets_B: Tensor, penalty: Callable[[Tensor], Tensor] | None = None
+) -> BatchResult:
+    """What :func:`classification` says about what a network gave.
+
+    Args:
+        output: With ``y`` ``[B, C]``.
+        targets_B: Classes.
+        penalty: Added to the loss.
+    """
+    loss = nn.functional.cross_entropy(output.y, targets_B)
+    value = loss.detach()
+    if penalty is not None:
+        loss = loss + penalty(output.firing_rates)
+    layers = count_spikes(output.spikes_TBN)
+    return BatchResult(
+        loss=loss,
+        value=value,
+        correct=(output.y.argmax(-1) == targets_B).sum(),
+        predictions=len(targets_B),
+        spikes=torch.stack([layer.spikes for layer in layers]).sum() if layers else None,
+        samples=len(targets_B),
+        neuron_steps=sum(layer.places for layer in layers) or None,
+        layers=layers,
+    )

@@ -87,6 +87,7 @@ def parse_command_line(
     recipe: Path | None = None,
     old_spellings: Mapping[str, str] | None = None,
     check: Callable[[Path], None] = lambda folder: None,
+    abbreviations: bool = False,
 ) -> tuple[SettingsT, Path | None]:
     """Settings of a training script, and the file they start from (None: the class's defaults).
 
@@ -103,6 +104,7 @@ def parse_command_line(
         old_spellings: See :func:`core.config.parse`.
         check: Called with the folder of a run that goes on; raises UserError where this script is
             not the one to go on with it.
+        abbreviations: See :func:`core.config.parse`.
 
     Raises:
         UserError: Wrong flags, values or files.
@@ -122,6 +124,7 @@ def parse_command_line(
         description=description,
         old_spellings=old_spellings,
         defaults_file=base,
+        abbreviations=abbreviations,
     )
     return config, base
 

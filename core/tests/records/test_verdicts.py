@@ -25,7 +25,8 @@ def claim(**changes: Any) -> Claim:
 
 def metrics(epoch: int, accuracy: float, sop: float = 600.0) -> dict[str, float | None]:
     test = {"epoch": epoch, "test_accuracy": accuracy, "test_loss": 0.5, "sop": sop}
-    return {**test, "val_accuracy": accuracy - 1, "val_loss": 0.6}
+    more = {"test_balance_lowpass": 0.7}
+    return {**test, **more, "val_accuracy": accuracy - 1, "val_loss": 0.6}
 
 
 def run(accuracy: float = 85.8, *, status: str = "finished", **changes: Any) -> Record:

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bsnn.config import PAPER
 from core.records import refresh
-from core.testing import call_script, facts, rows
+from core.testing import assert_same_run, call_script, facts, rows, stop_at
+from core.training.progress import RunProgress
 
-TINY = ("--hidden", 6, "--threads", 1)
+TINY = (
+    *("--model", "RLIF", "--dataset", "cue", "--n-layer", 1, "--neurons", 6, "--dropout", 0),
+    *("--normalization", "none", "--track-balance", "--batch-size", 8, "--samples", 12),
+    *("--dataset-scale", 200, "--n-epochs", 2, "--threads", 1),
+)
 
 
 def test_train_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
-    assert call_script(PAPER, "train", *TINY, "--epochs", 1, "--out", out) == 0
+    assert call_script(PAPER, "main", *TINY, "--single-spike", "--new-exp-folder", out) == 0
     assert facts(out)["status"] == "finished"
-    assert [row["epoch"] for row in rows(out)] == [0, 1]
+    assert [row["epoch"] for row in rows(out)] == [0, 1, 2]
+    last = rows(out)[-1]
+    measured = {"batch_rate", "balance_median", "balance_lowpass", "exact_accuracy"}
+    assert {f"{part}_{name}" for part in ("train", "val", "test") for name in measured} <= set(last)
     capsys.readouterr()
     assert call_script(PAPER, "evaluate", out / "last.safetensors", "--threads", 1) == 0
     assert "accuracy" in capsys.readouterr().out
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: Any) -> None:
+    flags = (*TINY, "--single-spike", "--balance", "--balance-refit", "--refit", "theory")
+    assert call_script(PAPER, "main", *flags, "--out", tmp_path / "whole") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(RunProgress, "step", stop_at(3))
+        assert call_script(PAPER, "main", *flags, "--out", tmp_path / "run") == 130
+    assert call_script(PAPER, "main", "--resume", tmp_path / "run") == 0
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
 def test_tables_are_up_to_date() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from core.data.batches import RowBatches
 from core.settings import SettingsT
+from core.training.job import Trained, go_on, nothing_more
 from core.training.loop import Objective, TrainStep
 from core.training.selection import Selects
 
@@ -71,6 +72,8 @@ class Recipe:
         train_step: One training step, such as :func:`core.training.loop.backpropagation_step`.
         selects: What the best epoch is chosen by.
         best_on_ties: Which of two equally good epochs is kept.
+        after_epoch: See :class:`core.training.job.Job`, as for the next.
+        stop: See there.
     """
 
     optimizer: torch.optim.Optimizer
@@ -78,6 +81,8 @@ class Recipe:
     train_step: TrainStep
     selects: Selects = "val_loss"
     best_on_ties: Literal["first", "last"] = "first"
+    after_epoch: Callable[[Trained], None] = nothing_more
+    stop: Callable[[Sequence[Mapping[str, Any]]], str | None] = go_on
 
 
 @dataclass(frozen=True)

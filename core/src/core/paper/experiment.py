@@ -135,6 +135,8 @@ def make_job(paper: Paper[SettingsT], config: SettingsT, task: Task, device: tor
         epochs=config.epochs,
         best_on_ties=recipe.best_on_ties,
         selects=recipe.selects,
+        after_epoch=recipe.after_epoch,
+        stop=recipe.stop,
         manifest=make_manifest(paper, config, task, model, device),
         device=device,
     )

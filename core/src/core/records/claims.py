@@ -43,7 +43,10 @@ OUR_SEEDS = (0, 1, 2, 3, 4)
 EXACT_METRICS = ("parameters", "samples")
 KINDS = ("exact", "weights", "training")
 """What a number is about; see :mod:`core.records.verdicts`."""
-EVALUATION_METRICS = ("test_accuracy", "test_loss", "sop", "sop_per_step", "synaptic_operations")
+EVALUATION_METRICS = (
+    *("test_accuracy", "test_loss", "sop", "sop_per_step", "synaptic_operations"),
+    "test_balance_lowpass",
+)
 METRICS = (
     *EVALUATION_METRICS,
     "parameters",

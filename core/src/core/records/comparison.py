@@ -23,6 +23,7 @@ _METRIC = {
     "sop": ("spikes per sample", 1),
     "sop_per_step": ("spikes per step", 2),
     "synaptic_operations": ("synaptic operations per sample, as the authors count them", 0),
+    "test_balance_lowpass": ("balance, low-pass", 3),
     "parameters": ("parameters", 0),
     "epochs_to_95": ("epochs to 95 %", 1),
     "epochs_to_98": ("epochs to 98 %", 1),

@@ -8,7 +8,8 @@ What is measured, at the epoch that is selected (``min_validation_loss``,
 ``max_validation_accuracy``, ``last`` or ``max_test``; epoch 0 is the untrained network):
 
 - ``test_accuracy`` (%), ``test_loss``, ``sop`` (spikes per test sample), ``sop_per_step``
-  (``sop`` divided by all time steps of a sample), ``parameters``;
+  (``sop`` divided by all time steps of a sample), ``test_balance_lowpass`` (how tightly
+  excitation and inhibition cancel, where that is measured), ``parameters``;
 - ``synaptic_operations``, which only an evaluation tells, and only where its paper counts them;
 - ``epochs_to_95/98/100``: the first epoch whose test accuracy is at least that percentage of the
   test accuracy at the epoch of least validation loss;

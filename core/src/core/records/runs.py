@@ -11,7 +11,7 @@ from core.errors import UserError
 from core.files import without_folders
 from core.outside.shape import check
 from core.outside.text import from_json, read_json_lines, read_yaml
-from core.training.run_facts import FACTS, METRICS, read_facts
+from core.training.run_facts import FACTS, METRICS, kept, read_facts
 from core.training.selection import Selects, best_row, selection_name
 
 PLACE_KEYS = (
@@ -56,8 +56,7 @@ def read_metrics(run_folder: Path, status: str) -> list[dict[str, Any]]:
             if number == len(lines) and status != "finished":
                 break
             raise
-        keys = (key.removesuffix("?") for key in METRICS)
-        rows[row["epoch"]] = {key: row[key] for key in keys if key in row}
+        rows[row["epoch"]] = kept(row)
     if not rows:
         raise UserError(f"{path} is empty: the run has not evaluated anything yet")
     return [rows[epoch] for epoch in sorted(rows)]

@@ -220,6 +220,7 @@ def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     names = (key.removesuffix("?") for key in METRICS)
     keys = [key for key in names if any(key in row for row in rows)]
+    keys += dict.fromkeys(key for row in rows for key in row if key not in keys)
     writer.writerow(keys)
     for row in rows:
         values = [row.get(key) for key in keys]

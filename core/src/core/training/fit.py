@@ -14,7 +14,7 @@ from core.training.devices import peak_memory_mb
 from core.training.events import EventLog
 from core.training.finite import OVERFLOWED, likely_cause, require_finite
 from core.training.interrupts import interruptible
-from core.training.job import Job
+from core.training.job import Job, Trained
 from core.training.logged import log_epoch, log_settings
 from core.training.loop import evaluate, train_one_epoch
 from core.training.progress import RunProgress
@@ -87,6 +87,10 @@ def _run(
             log_settings(events, job)
             _evaluate_and_save(job, folder, state, events, progress, trained=None, started=None)
         for epoch in range(state.epoch + 1, job.epochs + 1):
+            if (reason := job.stop(state.history)) is not None:
+                _end_early(folder, state, reason)
+                progress.line(f"ended after epoch {state.epoch}: {reason}")
+                break
             started = time.monotonic()
 
             def on_step(value: float, step: int, epoch: int = epoch) -> None:
@@ -128,6 +132,8 @@ def _evaluate_and_save(
     if trained is not None:
         step_scheduler(job.scheduler, val_accuracy=measured["val"].accuracy)
     row = epoch_row(job, state.epoch, trained, measured, time.monotonic() - started)
+    if trained is not None:
+        job.after_epoch(Trained(job.model, state.epoch, trained, row, folder.path))
     # Before the resume state: a kill in between shows these points twice rather than never.
     log_epoch(events, job, row, trained, measured)
     state.history.append(row)
@@ -149,6 +155,13 @@ def _evaluate_and_save(
     progress.line(epoch_line(row, job.epochs))
     for warning in said:
         progress.line(f"warning: epoch {warning['epoch']}: {warning['what']}")
+
+
+def _end_early(folder: RunFolder, state: Progress, reason: str) -> None:
+    """Let ``run.json`` say that the run has no more epochs, and why."""
+    ended = {"epoch": state.epoch, "what": f"the run ended here: {reason}"}
+    others = [w for w in folder.facts.get("warnings", []) if w != ended]
+    folder.update(epochs_planned=state.epoch, warnings=[*others, ended])
 
 
 def _selected(job: Job, state: Progress) -> int | None:

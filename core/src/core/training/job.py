@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from core.metrics import Metrics
 from core.training.loop import Objective, TrainStep
 from core.training.selection import Selects
 
@@ -21,6 +23,34 @@ class EpochBatches(Protocol):
     def epoch(self, epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
         """Batches of this epoch."""
         ...
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An epoch that was trained and evaluated, and is not yet kept.
+
+    Attributes:
+        model: May be changed: what is kept are its weights afterwards.
+        epoch: Counted from 1.
+        metrics: Of training.
+        row: Of ``metrics.jsonl``.
+        folder: Of the run.
+    """
+
+    model: nn.Module
+    epoch: int
+    metrics: Metrics
+    row: Mapping[str, Any]
+    folder: Path
+
+
+def nothing_more(trained: Trained) -> None:
+    """After most epochs there is nothing to do."""
+
+
+def go_on(history: Sequence[Mapping[str, Any]]) -> str | None:
+    """Most runs do all their epochs."""
+    return None
 
 
 @dataclass
@@ -43,6 +73,9 @@ class Job:
         manifest: Goes into every checkpoint, with epoch and metrics.
         device: Where the model is.
         selects: What the best epoch is chosen by.
+        after_epoch: Called after every trained epoch, when it is evaluated, the learning rate is
+            stepped, and nothing is saved yet.
+        stop: Rows of ``metrics.jsonl`` so far to why the run ends after them, None to go on.
     """
 
     model: nn.Module
@@ -58,3 +91,5 @@ class Job:
     manifest: dict[str, Any]
     device: torch.device
     selects: Selects = "val_loss"
+    after_epoch: Callable[[Trained], None] = nothing_more
+    stop: Callable[[Sequence[Mapping[str, Any]]], str | None] = go_on

@@ -38,6 +38,9 @@ def epoch_row(
         row["rate"] = rate
     if rates := measured["test"].layer_rates:
         row["layer_rates"] = list(rates)
+    parts = {"val": measured["val"], "test": measured["test"]}
+    for name, metrics in ({"train": trained, **parts} if trained else parts).items():
+        row |= {f"{name}_{key}": value for key, value in metrics.further.items()}
     return row
 
 

@@ -6,6 +6,7 @@ Imports nothing heavy: whoever reads the records of a run has to know the same f
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -64,6 +65,8 @@ METRICS: dict[str, Any] = {
 Only where a task measures it there is a ``rate``, the mean number of spikes per neuron and step.
 """
 
+_FURTHER = re.compile(r"(?:train|val|test)_[a-z_]{1,60}")
+
 UNITS = {
     "accuracy": "%",
     "sop": "spikes per sample",
@@ -73,6 +76,13 @@ UNITS = {
     "peak_memory_mb": "MiB",
 }
 """Units in ``metrics.jsonl`` and ``run.json``, by the end of a key; losses are the objective's."""
+
+
+def kept(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What is recorded of a row: :data:`METRICS`, and whatever else the objective measured."""
+    known = [key for key in (name.removesuffix("?") for name in METRICS) if key in row]
+    further = [key for key in row if _FURTHER.fullmatch(key) and key not in known]
+    return {key: row[key] for key in [*known, *further]}
 
 
 def read_facts(run_folder: Path) -> dict[str, Any]:

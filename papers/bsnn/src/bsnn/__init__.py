@@ -1,1 +1,1 @@
-"""The title of the paper."""
+"""Balanced and Efficient Spiking Neural Networks."""
