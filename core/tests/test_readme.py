@@ -19,6 +19,7 @@ def test_the_neuron_of_the_readme_computes_its_equations() -> None:
     names: dict[str, Any] = {}
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(blocks) == 8
+    torch.manual_seed(0)
     for block in blocks:
         exec(compile(block, "core/README.md", "exec"), names)
     assert names["later"].output_TBH.shape == (50, 4, 10)
@@ -52,3 +53,10 @@ def test_the_map_names_what_exists() -> None:
     modules = re.findall(r"`(core\.\w+)`", README.partition("## Shapes")[0])
     assert len(modules) > 10
     assert [name for name in modules if importlib.util.find_spec(name) is None] == []
+
+
+def test_every_module_stands_in_the_map() -> None:
+    there = {path.stem for path in (Path(__file__).parents[1] / "src/core").iterdir()}
+    rows = README.split("## Map")[1].split("## ")[0]
+    missing = {name for name in there if not name.startswith("_") and f"`core.{name}`" not in rows}
+    assert missing == set()
