@@ -6,7 +6,10 @@ from core.settings import evaluation_parser
 
 def main() -> None:
     """Parse first: --help needs no PyTorch."""
-    parser = evaluation_parser("a state dict with the authors' names, *.pth")
+    parser = evaluation_parser(
+        "a state dict with the authors' names, *.pth, the folder of a run, or SiLIF, CSiLIF, "
+        "CadLIF, RF for a published one"
+    )
     parser.add_argument(
         "--seeds", type=int, nargs="+", help="of the states before the first step, a test for each"
     )

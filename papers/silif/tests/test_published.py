@@ -97,6 +97,7 @@ def test_settings_are_read_off_the_tensors(kind: str) -> None:
         dataset_name="ssc",
         nb_steps=300,
         max_time=1.2,
+        batch_size=256,
     )
     assert found.config == expected
     theirs, again = checkpoints.load_foreign(path), NAMES.to_published(found.weights)
@@ -136,7 +137,7 @@ def test_where_weights_are_found(tmp_path: Path) -> None:
     theirs = folder / "ref_SSC_RF" / "checkpoints" / "best_model.pth"
     for named in ("RF", "ResonateFire", "reference_models/ref_SSC_RF", theirs, theirs.parents[1]):
         assert find_weights(Path(named)) == theirs
-    with pytest.raises(UserError, match=r"no published network: SiLIF, CSiLIF, CadLIF"):
+    with pytest.raises(UserError, match=r"no published network; these are SiLIF, CSiLIF, CadLIF"):
         find_weights(Path("nothing"))
     with pytest.raises(UserError, match=r"neither best\.safetensors nor"):
         weights_in(tmp_path)

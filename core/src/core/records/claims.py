@@ -57,7 +57,7 @@ METRICS = (
     "samples",
 )
 SELECTIONS = ("min_validation_loss", "max_validation_accuracy", "last", "max_test")
-EVIDENCE = ("good", "second-hand", "unnamed source", "from memory", "computed")
+EVIDENCE = ("good", "second-hand", "unnamed source", "from memory", "read off", "computed")
 """How well a number is known that was not read in the paper itself."""
 
 

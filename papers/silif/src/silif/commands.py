@@ -15,7 +15,6 @@ from pathlib import Path
 
 from core import settings
 from core.errors import UserError
-from core.sweep.plan import MOST_RUNS
 from silif.config import PAPER, Config
 from silif.words import OLD_SPELLINGS, Words, as_flags, is_on, read_file, read_flags
 
@@ -121,8 +120,15 @@ def _refuse_too_many(several: Words) -> None:
     for key, values in several.items():
         if len(set(values)) < len(values):
             raise UserError(f"--{key} {' '.join(values)}: a value twice is the same run twice")
-    if (runs := math.prod(map(len, several.values()))) > MOST_RUNS:
-        raise UserError(f"these are {runs} runs; a call has at most {MOST_RUNS}")
+    runs = math.prod(map(len, several.values()))
+    if runs > 1 and runs > _most_runs():
+        raise UserError(f"these are {runs} runs; a call has at most {_most_runs()}")
+
+
+def _most_runs() -> int:
+    from core.sweep.plan import MOST_RUNS  # here: it imports NumPy, and --help does without
+
+    return MOST_RUNS
 
 
 def _parse(argv: Sequence[str], prog: str) -> tuple[Config, Path | None]:

@@ -83,8 +83,7 @@ def evaluate_file(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         UserError: The checkpoint or its data cannot be used.
     """
-    if options.checkpoint.is_dir():
-        options.checkpoint = weights_in(options.checkpoint)
+    options.checkpoint = find_weights(options.checkpoint)
     options.evaluations = None
     seeds = options.seeds or Config().seeds
     return evaluate_checkpoint(SILIF, options, seeds=seeds, watch=OperationCount())
@@ -121,7 +120,7 @@ def find_weights(named: Path) -> Path:
     Raises:
         UserError: There is none.
     """
-    if named.is_file():
+    if named.is_file() or named.suffix in (".pth", ".safetensors"):
         return named
     if named.is_dir():
         return weights_in(named)
@@ -129,7 +128,7 @@ def find_weights(named: Path) -> Path:
     folder = f"ref_SSC_{OF_MODEL.get(short, short)}"
     if folder.removeprefix("ref_SSC_") not in OF_MODEL.values():
         raise UserError(
-            f"{named} is no file, no folder of a run and no published network: {_names()}"
+            f"{named} is no file, no folder of a run and no published network; these are {_names()}"
         )
     return fetch("silif_published") / folder / THEIRS
 

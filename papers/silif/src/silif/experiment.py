@@ -18,6 +18,7 @@ from core.training.stored import refuse_changes, result_keys, stored_settings, s
 from silif.config import Config
 from silif.paper import SILIF
 from silif.published import NAMES, THEIRS
+from silif.tracking import refuse_missing, tracked
 
 
 def run(config: Config, base: Path | None) -> None:
@@ -33,6 +34,7 @@ def run(config: Config, base: Path | None) -> None:
         KeyboardInterrupt: The run was stopped; see :func:`core.training.fit.fit`.
     """
     refuse_missing_gpu(config)
+    refuse_missing(config)
     _warn(config)
     threads = config.threads
     if config.resume is not None:
@@ -46,6 +48,7 @@ def run(config: Config, base: Path | None) -> None:
     with (
         opened(SILIF, prepared, base, earlier=config.resume) as folder,
         told(folder.path, to_file=config.log_tofile, also_here=True),
+        tracked(config, prepared.job, folder.path),
     ):
         if config.log_tofile:
             print(prepared.job.model)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from torch import Tensor
 
 from core.paper import Task
 from core.spoken import task as spoken
 from silif.config import Config
+
+_FOLDERS = {"shd": "SHD", "ssc": "SSC", "sc": "GSC", "hd": "HD"}
 
 
 def binning(config: Config) -> spoken.Binning:
@@ -24,7 +28,13 @@ def shape_of(config: Config) -> tuple[int, int]:
 def load_task(config: Config, weights: Mapping[str, Tensor] | None = None) -> Task:
     """The task of ``config``, whatever the weights of the network.
 
+    Original files that nobody says the place of are taken from ``data/SHD``, ``data/SSC``,
+    ``data/GSC`` or ``data/HD`` below the working directory, as by the authors, if it exists.
+
     Raises:
         UserError: Data missing or damaged.
     """
+    here = Path("data") / _FOLDERS[config.dataset_name]
+    if config.place is None and here.is_dir():
+        config = replace(config, data_folder=here)
     return spoken.load_task(config, binning(config))
