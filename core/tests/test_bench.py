@@ -239,10 +239,15 @@ def test_growth_fit() -> None:
     assert (a, b, r2) == pytest.approx((-2 / 3, 1.5, 27 / 28))
 
 
+def test_curve_of_a_loop_that_fills_with_zeros() -> None:
+    a, b = growth.through_origin((50, 50 * 0.2 + 2500 * 0.01), (100, 100 * 0.2 + 10_000 * 0.01))
+    assert (a, b) == pytest.approx((0.2, 0.01))
+
+
 def test_growth_rows_need_all_of_their_points() -> None:
     done: dict[str, Any] = {
         name: (WORKLOADS[name], {"seconds": 0.5 + WORKLOADS[name].batch / 64, "backend": "cpu"})
-        for name in growth.AXES["B"]
+        for name in growth.FITS[1][1]
     }
     (found,) = growth.growth_rows({**done, "brf-T196": (WORKLOADS["brf-T196"], {})})
     assert found["axis"] == "B"

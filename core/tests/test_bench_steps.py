@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from core.bench import steps
+from core.bench import growth, memory, steps
 from core.bench.command import bench
 from core.bench.row import Options
 from core.bench.workloads import STEPS, Step, select
@@ -35,6 +37,47 @@ def test_a_row_is_complete() -> None:
 def test_the_public_loop_may_be_left_out() -> None:
     row = steps.measure_step(SMALL, Options(1, torch.device("cpu"), public_loop=False))
     assert (row["public_loop"], row["public_loop_seconds"]) == ("not run", None)
+
+
+def test_a_long_public_loop_is_fitted_to_shorter_ones() -> None:
+    said: list[str] = []
+    (row,) = bench(
+        ["silif-step"],
+        repeats=1,
+        device="cpu",
+        threads=1,
+        public_loop=True,
+        quick=True,
+        say=said.append,
+    )
+    assert row["public_loop"] == "extrapolated"
+    assert [steps for steps, _ in row["public_loop_points"]] == [2, 4]
+    at_15 = row["public_loop_a"] * 15 + row["public_loop_b"] * 15**2
+    assert row["public_loop_seconds"] == pytest.approx(at_15)
+    assert "the public loop took" in said[-1]
+
+
+def test_memory_of_a_step() -> None:
+    """In this process, which may have memory to spare; of fresh ones, those of scans are tested."""
+    step = Step("x", "SiLIF", False, 64, 16, (32, 256, 256, 8))
+    found = memory.resident_step_peak_mb(step, "auto")
+    if Path("/proc/self/clear_refs").exists():
+        assert found is not None
+        assert 0.0 <= found < 200.0
+    else:
+        assert found is None
+
+
+def test_the_paper_s_recipe_on_ssc() -> None:
+    shapes = {name: STEPS[name].shape for name in ("silif-step", "csilif-step", "silif-step-T75")}
+    whole = "B=256 140-512-512-35"
+    assert shapes == {
+        "silif-step": f"T=300 {whole}",
+        "csilif-step": f"T=300 {whole}",
+        "silif-step-T75": f"T=75 {whole}",
+    }
+    assert (STEPS["silif-step"].dropout, STEPS["silif-step"].input_rate) == (0.5, 0.03)
+    assert set(growth.FITS[2][1]) <= set(STEPS)
 
 
 def test_all_contestants_compute_the_same() -> None:

@@ -61,13 +61,13 @@ def bench(
     )
     say(machine)
     rows: list[dict[str, Any]] = []
-    done: dict[str, tuple[Workload, dict[str, Any]]] = {}
+    done: dict[str, tuple[Workload | Step, dict[str, Any]]] = {}
     for workload in workloads:
         if isinstance(workload, Step):
             row = measure_step(workload, options)
         else:
             row = measure(workload, options)
-            done[workload.name] = (workload, row)
+        done[workload.name] = (workload, row)
         rows.append(row)
         say(f"{workload.name}: {row['seconds']:.4g} s, reference {row['reference_seconds']:.4g} s")
         if json_file is not None:

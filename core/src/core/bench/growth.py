@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from core.bench.workloads import Workload
+from core.bench.workloads import Step, Workload
 
-#: Axis -> rows of its fit.
-AXES = {
-    "T": ("brf-T196", "brf-T392", "brf-T784"),
-    "B": ("brf-B64", "brf-B128", "brf-B256"),
-}
+#: Axis and rows of every fit.
+FITS = (
+    ("T", ("brf-T196", "brf-T392", "brf-T784")),
+    ("B", ("brf-B64", "brf-B128", "brf-B256")),
+    ("T", ("silif-step-T75", "silif-step-T150", "silif-step")),
+)
 
 
 def fit(sizes: Sequence[float], times: Sequence[float]) -> tuple[float, float, float]:
@@ -28,12 +29,23 @@ def fit(sizes: Sequence[float], times: Sequence[float]) -> tuple[float, float, f
     return float(intercept), float(slope), 1.0 - left / all_of_it
 
 
+def through_origin(short: tuple[int, float], longer: tuple[int, float]) -> tuple[float, float]:
+    """``a`` and ``b`` of ``time = a T + b T^2`` through two points ``(T, time)``.
+
+    What a loop that reads ``current[t]`` under autograd takes: work per step, and a whole sequence
+    of zeros per step in its backward.
+    """
+    (first, first_time), (second, second_time) = short, longer
+    b = (second_time / second - first_time / first) / (second - first)
+    return first_time / first - b * first, b
+
+
 def growth_rows(
-    measured: Mapping[str, tuple[Workload, Mapping[str, Any]]],
+    measured: Mapping[str, tuple[Workload | Step, Mapping[str, Any]]],
 ) -> list[dict[str, Any]]:
-    """One row per axis all of whose workloads are ``measured`` (name -> workload, its row)."""
+    """One row per fit all of whose workloads are ``measured`` (name -> workload, its row)."""
     rows: list[dict[str, Any]] = []
-    for axis, names in AXES.items():
+    for axis, names in FITS:
         if not all(name in measured for name in names):
             continue
         points = []

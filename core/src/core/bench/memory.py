@@ -6,13 +6,14 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from core.bench.loops import backend_output
-from core.bench.workloads import Inputs, Workload, inputs
+from core.bench.workloads import Inputs, Step, Workload, inputs
 from core.errors import RunFailed
 from core.outside.text import to_json
 
@@ -37,11 +38,20 @@ def peak_mb(workload: Workload, backend: str, inputs_here: Inputs) -> float | No
     Raises:
         RunFailed: The fresh process failed, for example for lack of memory.
     """
-    device = inputs_here.current_TBH.device
-    if device.type == "cuda":
+    if inputs_here.current_TBH.device.type == "cuda":
         return allocated_mb(inputs_here, backend)
+    return _in_fresh_process(workload, backend)
+
+
+def step_peak_mb(step: Step, backend: str, device: torch.device) -> float | None:
+    """The same of a training step, above what network and input take; None on a GPU."""
+    return None if device.type == "cuda" else _in_fresh_process(step, backend)
+
+
+def _in_fresh_process(workload: Workload | Step, backend: str) -> float | None:
     threads = torch.get_num_threads()
-    request = to_json({"workload": asdict(workload), "backend": backend, "threads": threads})
+    kind = type(workload).__name__
+    request = to_json({kind: asdict(workload), "backend": backend, "threads": threads})
     command = [sys.executable, "-m", "core.bench.memory", request]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -73,17 +83,31 @@ def resident_peak_mb(workload: Workload, backend: str) -> float | None:
 
     Imports, compiled kernels and threads are there before: two steps have been run.
     """
+
+    def make(steps: int) -> Callable[[], object]:
+        real = inputs(replace(workload, steps=steps), torch.device("cpu"))
+        return lambda: backend_output(real, backend).backward(real.gradient_TBH)
+
+    make(2)()
+    return _peak_of(make(workload.steps))
+
+
+def resident_step_peak_mb(step: Step, backend: str) -> float | None:
+    """The same of a training step."""
+    from core.bench.steps import own_contestant  # it imports this module
+
     cpu = torch.device("cpu")
-    few = inputs(replace(workload, steps=2), cpu)
-    backend_output(few, backend).backward(few.gradient_TBH)
-    real = inputs(workload, cpu)
+    own_contestant(replace(step, steps=2), backend, cpu).run()
+    return _peak_of(own_contestant(step, backend, cpu).run)
+
+
+def _peak_of(run: Callable[[], object]) -> float | None:
     try:
         before = _resident("VmRSS")
         _CLEAR_REFS.write_text(_RESET_PEAK)
     except OSError:
         return None
-    output = backend_output(real, backend)
-    output.backward(real.gradient_TBH)
+    run()
     return (_resident("VmHWM") - before) / 2**10
 
 
@@ -103,7 +127,12 @@ def _main() -> None:
     request = json.loads(sys.argv[1])
     torch.set_flush_denormal(True)
     torch.set_num_threads(request["threads"])
-    print(to_json(resident_peak_mb(Workload(**request["workload"]), request["backend"])))
+    backend = request["backend"]
+    if "Step" in request:
+        found = resident_step_peak_mb(Step(**request["Step"]), backend)
+    else:
+        found = resident_peak_mb(Workload(**request["Workload"]), backend)
+    print(to_json(found))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,17 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from core.bench import peers
+from core.bench.growth import through_origin
 from core.bench.limits import COPIED_BYTES, copy_bandwidth, product_rate
 from core.bench.loops import index_time
+from core.bench.memory import step_peak_mb
 from core.bench.row import Options
-from core.bench.timing import Contestant, interleaved
+from core.bench.timing import Contestant, interleaved, seconds
 from core.bench.workloads import NEURONS, Step
 from core.layers import Network, SoftmaxSumReadout, SpikingLayer
 from core.layers.dropout import Dropout
+from core.neurons import Neuron
 from core.scan import Case, choose
-
-#: Share of the input that is one; recordings of spoken digits have 5 to 10 %.
-INPUT_RATE = 0.05
 
 
 def build(step: Step, backend: str) -> Network:
@@ -29,19 +30,25 @@ def build(step: Step, backend: str) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         *widths, classes = step.sizes
+        make: Callable[..., Neuron] = NEURONS[step.neuron]
         hidden = [
             SpikingLayer(
                 before,
                 size,
-                NEURONS[step.neuron],
+                partial(make, initial="uniform"),
                 recurrent=step.recurrent,
                 normalization="batchnorm",
-                dropout=0.1,
+                dropout=step.dropout,
                 backend=backend,
             )
             for before, size in itertools.pairwise(widths)
         ]
-        readout = SoftmaxSumReadout(widths[-1], classes, normalization="batchnorm", backend=backend)
+        readout = SoftmaxSumReadout(
+            *(widths[-1], classes),
+            normalization="batchnorm",
+            initial="uniform",
+            backend=backend,
+        )
         return Network(hidden, readout)
 
 
@@ -95,19 +102,16 @@ def bytes_moved(step: Step) -> int:
 def measure_step(step: Step, options: Options) -> dict[str, Any]:
     """The row of a step, with the keys of :func:`core.bench.row.measure`."""
     device, repeats = options.device, options.repeats
-    torch.manual_seed(1)
-    x_TBI = (torch.rand(step.steps, step.batch, step.sizes[0]) < INPUT_RATE).float().to(device)
-    target_B = torch.randint(step.sizes[-1], (step.batch,), device=device)
-    contestants = {
-        "ours": _trained(step, "auto", x_TBI, target_B, device),
-        "reference": _trained(step, "reference", x_TBI, target_B, device),
-    }
-    if options.public_loop:
-        contestants["public"] = _public(step, x_TBI, target_B, device)
+    contestants = {name: own_contestant(step, name, device) for name in ("auto", "reference")}
+    public = options.public_loop and not step.for_growth
+    if public and step.public_steps is None:
+        contestants["public"] = _public(step, device)
     times = interleaved(contestants, repeats, device)
+    del contestants
+    ours, reference = times["auto"], times["reference"]
     network = build(step, "auto").to(device)
     with torch.no_grad():
-        spikes = network(x_TBI).spikes_TBN
+        spikes = network(_inputs(step, device)[0]).spikes_TBN
     first = network[0]
     assert isinstance(first, SpikingLayer)
     case = Case(first.neuron, spikes[0], first.recurrent_weight())
@@ -120,16 +124,15 @@ def measure_step(step: Step, options: Options) -> dict[str, Any]:
         "neuron": step.neuron,
         "shape": step.shape,
         "backend": choose(case).name,
-        "seconds": times["ours"],
-        "reference_seconds": times["reference"],
-        "speedup": times["reference"] / times["ours"],
-        "public_loop_seconds": times.get("public"),
-        "public_loop": "measured" if options.public_loop else "not run",
+        "seconds": ours,
+        "reference_seconds": reference,
+        "speedup": reference / ours,
+        **_public_loop(step, public, times.get("public"), device),
         **{"fastest_peer": None, "peer_seconds": None, "peer_speedup": None},
         **{"jax_agreement": None, "peers": {}},
         "limit_seconds": limit,
-        "limit_ratio": times["ours"] / limit,
-        **{"peak_mb": None, "reference_peak_mb": None},
+        "limit_ratio": ours / limit,
+        **_memory(step, device),
         "spike_rate": float(torch.cat([s.flatten() for s in spikes]).mean()),
         "device": device.type,
         "threads": torch.get_num_threads(),
@@ -140,11 +143,47 @@ def measure_step(step: Step, options: Options) -> dict[str, Any]:
     }
 
 
-def _trained(
-    step: Step, backend: str, x_TBI: Tensor, target_B: Tensor, device: torch.device
-) -> Contestant:
+def _public_loop(
+    step: Step, asked: bool, measured: float | None, device: torch.device
+) -> dict[str, Any]:
+    """Seconds of the public loop: measured beside the others, or fitted to shorter sequences."""
+    if step.public_steps is None or not asked:
+        return {"public_loop_seconds": measured, "public_loop": "measured" if asked else "not run"}
+    points = [
+        (steps, seconds(_public(replace(step, steps=steps), device), device))
+        for steps in step.public_steps
+    ]
+    a, b = through_origin(*points)
+    return {
+        "public_loop_seconds": a * step.steps + b * step.steps**2,
+        "public_loop": "extrapolated",
+        "public_loop_points": [list(point) for point in points],
+        "public_loop_a": a,
+        "public_loop_b": b,
+    }
+
+
+def _memory(step: Step, device: torch.device) -> dict[str, float | None]:
+    if step.for_growth or step.tiny:
+        return {"peak_mb": None, "reference_peak_mb": None}
+    return {
+        "peak_mb": step_peak_mb(step, "auto", device),
+        "reference_peak_mb": step_peak_mb(step, "reference", device),
+    }
+
+
+def own_contestant(step: Step, backend: str, device: torch.device) -> Contestant:
+    """The step with a backend of the scan."""
     network = build(step, backend).to(device)
+    x_TBI, target_B = _inputs(step, device)
     return _contestant(network, lambda: network(x_TBI).y, target_B)
+
+
+def _public(step: Step, device: torch.device) -> Contestant:
+    network = build(step, "reference").to(device)
+    x_TBI, target_B = _inputs(step, device)
+    x_BTI = x_TBI.transpose(0, 1).contiguous()
+    return _contestant(network, partial(public_forward, network, x_BTI), target_B)
 
 
 def _contestant(network: Network, forward: Callable[[], Tensor], target_B: Tensor) -> Contestant:
@@ -158,7 +197,10 @@ def _contestant(network: Network, forward: Callable[[], Tensor], target_B: Tenso
     return Contestant(run)
 
 
-def _public(step: Step, x_TBI: Tensor, target_B: Tensor, device: torch.device) -> Contestant:
-    network = build(step, "reference").to(device)
-    x_BTI = x_TBI.transpose(0, 1).contiguous()
-    return _contestant(network, partial(public_forward, network, x_BTI), target_B)
+def _inputs(step: Step, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Input ``[T, B, I]`` and labels ``[B]``, the same in every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        x_TBI = (torch.rand(step.steps, step.batch, step.sizes[0]) < step.input_rate).float()
+        target_B = torch.randint(step.sizes[-1], (step.batch,))
+    return x_TBI.to(device), target_B.to(device)

@@ -59,6 +59,8 @@ def notes(rows: Iterable[Row]) -> list[str]:
             lines.append(_layer_note(row))
         elif row["peers"]:
             lines.append(peers_note(row))
+        elif row.get("public_loop_points"):
+            lines.append(_public_note(row))
         if "versions" in row:
             versions = row["versions"]
     if versions:
@@ -77,6 +79,15 @@ def peers_note(row: Row) -> str:
     if row["jax_agreement"] is not None:
         ran.append(f"{row['jax_agreement']:.5%} of JAX's outputs equal ours")
     return f"{row['workload']}: {'; '.join(ran + absent)}"
+
+
+def _public_note(row: Row) -> str:
+    """Where the public loop was timed, and the curve through it."""
+    points = " and ".join(f"{duration(t)} at T={steps}" for steps, t in row["public_loop_points"])
+    return (
+        f"{row['workload']}: the public loop took {points}: time = "
+        f"{1e3 * row['public_loop_a']:.3g} ms x T + {1e3 * row['public_loop_b']:.3g} ms x T^2"
+    )
 
 
 def growth_note(row: Row) -> str:

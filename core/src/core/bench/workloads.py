@@ -89,7 +89,7 @@ WORKLOADS: dict[str, Workload] = {
 
 @dataclass(frozen=True)
 class Step:
-    """A training step of a network with batch norm, dropout 0.1 and a softmax-sum readout.
+    """A training step of a network with batch norm, dropout and a softmax-sum readout.
 
     Attributes:
         name: Of its row.
@@ -98,6 +98,11 @@ class Step:
         steps: ``T``.
         batch: ``B``.
         sizes: Inputs, hidden layers, classes.
+        dropout: Behind every hidden layer.
+        input_rate: Share of the input that is one.
+        public_steps: Two shorter ``T`` at which the public loop is timed, where it would take
+            minutes at ``T``.
+        for_growth: Measured for the fit over ``T`` only: no public loop, no memory.
         tiny: Shrunk, so that its times say nothing.
     """
 
@@ -107,6 +112,10 @@ class Step:
     steps: int
     batch: int
     sizes: tuple[int, ...]
+    dropout: float = 0.1
+    input_rate: float = 0.05
+    public_steps: tuple[int, int] | None = None
+    for_growth: bool = False
     tiny: bool = False
 
     @property
@@ -118,7 +127,15 @@ class Step:
     def shrunk(self) -> Step:
         """The same at a size that takes milliseconds."""
         sizes = tuple(min(16, size) for size in self.sizes)
-        return replace(self, steps=max(2, self.steps // 20), batch=4, sizes=sizes, tiny=True)
+        steps = max(2, self.steps // 20)
+        shorter = (2, 4) if self.public_steps else None
+        return replace(self, steps=steps, batch=4, sizes=sizes, public_steps=shorter, tiny=True)
+
+
+def _speech_commands(name: str, neuron: str, steps: int = 300) -> Step:
+    """The paper's recipe on SSC at 4 ms; shorter ones for the growth."""
+    whole = Step(name, neuron, False, steps, 256, (140, 512, 512, 35), 0.5, 0.03)
+    return replace(whole, **({"public_steps": (50, 100)} if steps == 300 else {"for_growth": True}))
 
 
 STEPS: dict[str, Step] = {
@@ -126,6 +143,9 @@ STEPS: dict[str, Step] = {
     for step in (
         Step("radlif-512-step", "AdLIF", True, 100, 128, (700, 512, 512, 20)),
         Step("lif-128-step", "BoundedLIF", False, 100, 128, (700, 128, 128, 20)),
+        _speech_commands("silif-step", "SiLIF"),
+        _speech_commands("csilif-step", "CSiLIF"),
+        *(_speech_commands(f"silif-step-T{steps}", "SiLIF", steps) for steps in (75, 150)),
     )
 }
 
