@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
 from core.config import flag_value, parse
-from core.config_fields import check_ranges
+from core.config_fields import Text, check_ranges, read_value
 from core.config_ranges import number
 from core.errors import UserError
 from core.paths import user_path
@@ -127,6 +127,46 @@ def parse_command_line(
         abbreviations=abbreviations,
     )
     return config, base
+
+
+def from_loaded(
+    argv: Sequence[str], paper: str, check: Callable[[Path], None] = lambda folder: None
+) -> tuple[Sequence[str], bool]:
+    """The command line with the settings of the run that ``--load_exp_folder`` names in front.
+
+    That is what ``--use_pretrained_model`` goes on with; without it, or with ``--resume``, nothing
+    changes.
+
+    Args:
+        argv: Arguments after the program's name.
+        paper: To which the run must belong.
+        check: Called with folders of runs that go on; raises UserError where one cannot.
+
+    Returns:
+        The command line, and whether such a run was named.
+
+    Raises:
+        UserError: The folder holds no run of the paper.
+    """
+    loaded = flag_value(argv, "load_exp_folder") if _loads(argv) else None
+    resumed = flag_value(argv, "resume")
+    if resumed:
+        check(user_path(resumed))
+    elif loaded:
+        folder = user_path(loaded)
+        check(folder)
+        refuse_other_paper(folder, paper)
+        argv = ["--config", str(folder / "config.yaml"), *argv]
+    return argv, bool(loaded)
+
+
+def _loads(argv: Sequence[str]) -> bool:
+    """Whether ``--use_pretrained_model`` is on; of a wrong value, ``parse`` complains best."""
+    given = flag_value(argv, "use_pretrained_model")
+    try:
+        return given is not None and bool(read_value(bool, Text(given or "true")))
+    except ValueError:
+        return False
 
 
 def refuse_other_paper(folder: Path, paper: str) -> None:

@@ -51,6 +51,12 @@ class Evaluations:
         values = [getattr(metrics, key) for metrics in self.metrics]
         return None if None in values else statistics.fmean(values)
 
+    @property
+    def further(self) -> dict[str, float]:
+        """Means of whatever else the objective measures."""
+        names = self.metrics[0].further
+        return {name: statistics.fmean(m.further[name] for m in self.metrics) for name in names}
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -60,6 +66,7 @@ class Evaluations:
             "accuracy": self.mean,
             "accuracy_std": self.std,
             **{key: self.mean_of(key) for key in ("loss", "sop", "rate")},
+            **self.further,
         }
 
     def __str__(self) -> str:

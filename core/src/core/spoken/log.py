@@ -29,13 +29,22 @@ class _Both(TextIOBase):
 
 
 @contextmanager
-def told(folder: Path, *, to_file: bool, also_here: bool = False) -> Iterator[None]:
-    """Send what is printed to ``log/exp.log`` of ``folder`` where ``to_file`` asks for it.
+def told(
+    folder: Path,
+    *,
+    to_file: bool,
+    also_here: bool = False,
+    file: str = "log/exp.log",
+    flag: str = "--log_tofile",
+) -> Iterator[None]:
+    """Send what is printed to a file in ``folder`` where ``to_file`` asks for it.
 
     Args:
         folder: Of the run.
         to_file: Otherwise nothing is done.
         also_here: It goes to the terminal as well.
+        file: Its name.
+        flag: What asks for it, for messages.
 
     Raises:
         UserError: It cannot be written.
@@ -43,12 +52,12 @@ def told(folder: Path, *, to_file: bool, also_here: bool = False) -> Iterator[No
     if not to_file:
         yield
         return
-    path = folder / "log" / "exp.log"
+    path = folder / file
     try:
         path.parent.mkdir(exist_ok=True)
         log = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115  closed below
     except OSError as error:
-        off = "say --log_tofile false" if also_here else "leave --log_tofile out"
+        off = f"say {flag} false" if also_here else f"leave {flag} out"
         raise UserError(f"cannot write {path} ({error.strerror}); {off}") from error
     print(f"writing to {path}")
     with log, redirect_stdout(_Both(sys.stdout, log) if also_here else log):

@@ -13,10 +13,8 @@ from typing import Any, Literal
 
 from core import settings
 from core.config import flag_value
-from core.config_fields import Text, read_value
 from core.config_ranges import number
 from core.errors import UserError
-from core.paths import user_path
 from core.spoken.settings import SpokenSettings
 
 PAPER = Path(__file__).resolve().parents[2]
@@ -100,15 +98,8 @@ def parse_command_line(argv: Sequence[str], *, prog: str) -> tuple[Config, Path 
     Raises:
         UserError: Wrong flags, values or files.
     """
-    loaded = flag_value(argv, "load_exp_folder") if _loads(argv) else None
     resumed = flag_value(argv, "resume")
-    if loaded and not resumed:
-        folder = user_path(loaded)
-        _refuse_their_folder(folder)
-        settings.refuse_other_paper(folder, PAPER.name)
-        argv = ["--config", str(folder / "config.yaml"), *argv]
-    elif resumed:
-        _refuse_their_folder(user_path(resumed))
+    argv, loaded = settings.from_loaded(argv, PAPER.name, _refuse_their_folder)
     config, base = settings.parse_command_line(
         Config,
         argv,
@@ -125,15 +116,6 @@ def parse_command_line(argv: Sequence[str], *, prog: str) -> tuple[Config, Path 
     if loaded and flag_value(argv, "nb_epochs") is None:
         config = replace(config, nb_epochs=Config.nb_epochs)  # more epochs, not those it had
     return config, base
-
-
-def _loads(argv: Sequence[str]) -> bool:
-    """Whether ``--use_pretrained_model`` is on; of a wrong value, ``parse`` complains best."""
-    given = flag_value(argv, "use_pretrained_model")
-    try:
-        return given is not None and bool(read_value(bool, Text(given or "true")))
-    except ValueError:
-        return False
 
 
 def _refuse_their_folder(folder: Path) -> None:
