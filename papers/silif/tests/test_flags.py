@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,8 @@ from typing import Any
 import pytest
 
 from core.config import load_yaml, to_dict, to_yaml
-from core.config_fields import config_fields
 from core.errors import UserError
+from core.testing.help import assert_explains_every_key, assert_help_at_once
 from silif.commands import Call, read_call
 from silif.config import PAPER, Config, run_name
 
@@ -77,27 +75,14 @@ def seeds_of(found: Call) -> list[int]:
 
 
 @pytest.mark.parametrize("script", ["main", "evaluate"])
-def test_help_needs_nothing_heavy(script: str) -> None:
-    watch = f"""
-import runpy, sys
-sys.argv = ["{script}.py", "--help"]
-try:
-    runpy.run_path("{script}.py", run_name="__main__")
-finally:
-    print("IMPORTED", sorted({{"torch", "numpy", "matplotlib", "h5py"}} & set(sys.modules)))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", watch], cwd=PAPER, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.rstrip().endswith("IMPORTED []")
+def test_help_comes_at_once(script: str) -> None:
+    assert_help_at_once(PAPER, script)
 
 
 def test_help_explains_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("-h") == 0
-    page = " ".join(capsys.readouterr().out.split())
-    for key, field in config_fields(Config).items():
-        assert f"--{key} " in page
-        assert field.explanation.replace("- ", "-") in page.replace("- ", "-"), key
+    page = capsys.readouterr().out
+    assert_explains_every_key(page, Config)
     assert "--new_exp_folder" in page
 
 
