@@ -2,13 +2,19 @@
 
 import sys
 
-from bsnn.command import parse_command_line
+from bsnn.command import function_of, parse_command_line
 from core.errors import run_main
 
 
 def main() -> None:
     """Parse first: --help and a wrong flag need no PyTorch."""
-    config, base = parse_command_line(sys.argv[1:], prog="main.py")
+    name, argv = function_of(sys.argv[1:])
+    config, base = parse_command_line(argv, prog="main.py")
+    if name is not None:
+        from bsnn.samples import run_named
+
+        run_named(name, config)
+        return
     from bsnn.experiment import run
 
     run(config, base)

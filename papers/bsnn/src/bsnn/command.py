@@ -29,3 +29,10 @@ def parse_command_line(argv: Sequence[str], *, prog: str) -> tuple[Config, Path 
     if config.seed == -1:  # no run has it: what is recorded must give the same numbers again
         config = replace(config, seed=int(time.time()))
     return config, base
+
+
+def function_of(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+    """The function that ``main.py NAME [flags]`` names, if it does, and the flags."""
+    if argv and not argv[0].startswith("-"):
+        return argv[0], argv[1:]
+    return None, argv

@@ -159,7 +159,7 @@ def _thinned(image_TI: Array) -> Array:
 def _stacked(fig: Figure, heights: list[int]) -> list[Axes]:
     """Panels without gaps that share time. Placed by hand: constrained layout takes longer."""
     fig.set_layout_engine(None)
-    fig.subplots_adjust(left=0.07, right=0.98, top=0.95, bottom=0.06, hspace=0.0)
+    fig.subplots_adjust(left=0.08, right=0.98, top=0.95, bottom=0.06, hspace=0.0)
     panels = list(fig.subplots(len(heights), sharex=True, height_ratios=heights).flat)
     fig.align_ylabels(panels)
     return panels
