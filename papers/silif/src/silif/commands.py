@@ -15,6 +15,7 @@ from pathlib import Path
 
 from core import settings
 from core.errors import UserError
+from core.outside.text import shown
 from silif.config import PAPER, Config
 from silif.words import OLD_SPELLINGS, Words, as_flags, is_on, read_file, read_flags
 
@@ -119,7 +120,9 @@ def find_config(name: str) -> Path:
 def _refuse_too_many(several: Words) -> None:
     for key, values in several.items():
         if len(set(values)) < len(values):
-            raise UserError(f"--{key} {' '.join(values)}: a value twice is the same run twice")
+            raise UserError(
+                f"--{key} {shown(' '.join(values))}: a value twice is the same run twice"
+            )
     runs = math.prod(map(len, several.values()))
     if runs > 1 and runs > _most_runs():
         raise UserError(f"these are {runs} runs; a call has at most {_most_runs()}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import write_text_atomically
+from core.outside.shape import check
 from core.outside.text import read_json, to_json
 from core.sweep.command import run_all
 from core.sweep.plan import Planned
@@ -17,6 +18,9 @@ from silif.config import PAPER, run_name
 SWEEPS = Path("exp") / "sweeps"
 """Where the runs of a sweep lie, in a folder of its name; below the working directory."""
 _ASKED = "sweep.json"
+_SHAPE = {"arguments": [str], "several": {str: [str]}}
+_LONGEST = 500
+"""Characters of a word in a plan."""
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9.+-]+")
 
 
@@ -29,7 +33,7 @@ def run_several(call: Call) -> None:
         KeyboardInterrupt: Stopped; the same command goes on.
     """
     if call.config.sweep_id is not None:
-        call = _earlier(call.config.sweep_id)
+        call = earlier(call.config.sweep_id)
     folder = folder_of(call)
     runs = planned(call)
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,14 +68,19 @@ def planned(call: Call) -> list[Planned]:
     return found
 
 
-def _earlier(name: str) -> Call:
+def earlier(name: str) -> Call:
+    """What a sweep was asked for, by its name or its folder.
+
+    Raises:
+        UserError: There is none.
+    """
     path = Path(name) / _ASKED if (Path(name) / _ASKED).is_file() else SWEEPS / name / _ASKED
     asked = read_json(path, missing=f"--sweep_id {name} names no sweep in {SWEEPS}")
-    try:
-        argv = [*map(str, asked["arguments"])]
-        for key, values in asked["several"].items():
-            argv += [f"--{key}", *map(str, values)]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} says nothing about a sweep; plan it again") from error
+    check(asked, _SHAPE, str(path), "plan it again")
+    argv = [*asked["arguments"]]
+    for key, values in asked["several"].items():
+        argv += [f"--{key}", *values]
+    if not all(word.isprintable() and len(word) < _LONGEST for word in argv):
+        raise UserError(f"{path} holds words that no command line has; plan it again")
     call = read_call(argv)
     return replace(call, config=replace(call.config, out=path.parent))

@@ -10,7 +10,7 @@ import yaml
 
 from core.config_fields import Text, config_fields, is_boolean, is_sequence, read_value
 from core.errors import UserError
-from core.outside.text import DOCUMENT_BYTES, compose_yaml, read_text
+from core.outside.text import DOCUMENT_BYTES, compose_yaml, read_text, shown
 from silif.config import Config
 
 OLD_SPELLINGS = {"--new_exp_folder": "out"}
@@ -60,12 +60,12 @@ def read_file(path: Path) -> tuple[Words, bool]:
     sweep = "parameters" in pairs
     if sweep:
         if unknown := [key for key in pairs if key not in _SWEEP_KEYS]:
-            raise UserError(f"{path}: {', '.join(unknown)} stands beside parameters, not below it")
+            raise UserError(f"{path}: {shown(unknown[0])} stands beside parameters, not below it")
         pairs = _mapping(pairs["parameters"], path)
-    words = {_key(key): _values(node, f"{path}: {key}") for key, node in pairs.items()}
+    words = {_key(key): _values(node, f"{path}: {shown(key)}") for key, node in pairs.items()}
     fields = config_fields(Config)
     if unknown := [key for key in words if key not in fields]:
-        raise UserError(f"{path}: {', '.join(unknown)}: no such option; --help lists all")
+        raise UserError(f"{path}: {shown(unknown[0])}: no such option; --help lists all")
     lists = [k for k, v in words.items() if len(v) != 1 and not is_sequence(fields[k].kind)]
     return words, not sweep and not lists
 
@@ -120,7 +120,7 @@ def _mapping(node: yaml.Node, path: Path) -> dict[str, yaml.Node]:
     found = {}
     for key, value in node.value:
         if str(key.value) in found:
-            raise UserError(f"{path}: {key.value} is given twice; keep one")
+            raise UserError(f"{path}: {shown(str(key.value))} is given twice; keep one")
         found[str(key.value)] = value
     return found
 
