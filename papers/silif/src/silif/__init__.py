@@ -1,1 +1,1 @@
-"""The title of the paper."""
+"""Structured state space model dynamics and parametrization for spiking neural networks."""
