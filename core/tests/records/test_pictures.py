@@ -7,8 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import UserError
 from core.records import load_claims, load_records, record_run
-from core.records.pictures import Drawn, draw_claims, draw_convergence, draw_shared, show_figures
+from core.records.claims import load_titles
+from core.records.pictures import (
+    Drawn,
+    _labels,
+    draw_claims,
+    draw_convergence,
+    draw_shared,
+    show_figures,
+)
 
 from .conftest import make_run
 
@@ -48,6 +57,26 @@ def test_every_paper_has_a_dot_per_claim_and_convergence(paper: Path, tmp_path: 
     )
     assert "(n = 2; " in curves.caption
     assert draw_claims([paper, paper], tmp_path / "all.png").path.stat().st_size > 5000
+
+
+def test_networks_are_called_by_their_claim_their_title_or_their_file() -> None:
+    names = {"configs/a.yaml": "BRF", "configs/b.yaml": "BRF", "configs/c.yaml": "RF"}
+    configs = [*names, "configs/d.yaml", "configs/e_3.yaml", "configs/f_4.yaml"]
+    assert list(_labels(names, configs, {"configs/d.yaml": "ALIF 36"}).values()) == [
+        *("BRF (a)", "BRF (b)", "RF", "ALIF 36", "e_3", "f_4"),
+    ]
+
+
+def test_titles_stand_in_the_claims(paper: Path) -> None:
+    file = paper / "claims.yaml"
+    assert load_titles(file) == {}
+    text = file.read_text()
+    file.write_text(f"{text}\ntitles: {{configs/ecg_brf.yaml: BRF 36}}\n")
+    assert load_titles(file) == {"configs/ecg_brf.yaml": "BRF 36"}
+    for wrong in ("configs/gone.yaml: x", "../claims.yaml: x", "configs/ecg_brf.yaml: 3"):
+        file.write_text(f"{text}\ntitles: {{{wrong}}}\n")
+        with pytest.raises(UserError, match="titles"):
+            load_titles(file)
 
 
 @pytest.mark.parametrize("paper_folder", sorted((ROOT / "papers").glob("*/claims.yaml")))

@@ -1,12 +1,14 @@
 """The published numbers of a paper, read from its ``claims.yaml``.
 
-The file has four parts, and claims of order in a fifth (:mod:`core.records.orders`)::
+The file has these parts, and claims of order in another (:mod:`core.records.orders`)::
 
     tasks:                        # what a number is about
       ecg: {title: ECG, data: qtdb, steps: 1300, samples: 141, chance: 30.5}
       shd: {title: SHD, absent: the task is not part of this package yet}
     curves:                       # optional: published learning curves, by configuration
     - {config: configs/ecg_brf.yaml, source: authors' logs, test_accuracy: {0: 23.6, 1: 50.7}}
+    titles:                       # optional: what figures call a network without a claim
+      configs/ecg_brf_linear.yaml: BRF, linear decay
     our_seeds: 0-4                # which of our runs count, all of them, failed ones too
     claims:                       # groups; a row inherits every field of its group
     - source: Table 1
@@ -65,6 +67,7 @@ _CURVE = {"config": CONFIG_FILE, "source": str, "test_accuracy": {int: float}}
 _FILE: dict[str, Any] = {
     "tasks": {str: object},
     "curves?": ([_CURVE], None),
+    "titles?": ({str: str}, None),
     "our_seeds?": object,
     "orders?": ([object], None),
     "claims": [{"rows": [{"id": NAME}]}],
@@ -198,6 +201,21 @@ def read_claims_file(path: Path) -> dict[str, Any]:
         read_yaml(path, missing="a paper lists its published numbers there"), _FILE, str(path)
     )
     return content
+
+
+def load_titles(path: Path) -> dict[str, str]:
+    """What figures call the networks of configurations without a claim, by configuration.
+
+    Raises:
+        UserError: as :func:`load_claims`, or a configuration is not there.
+    """
+    titles: dict[str, str] = read_claims_file(path).get("titles") or {}
+    for config in titles:
+        if not CONFIG_FILE.fullmatch(config) or not (path.parent / config).is_file():
+            raise UserError(
+                f"{path}: field 'titles': no file {shown(config)} beside it; correct it"
+            )
+    return titles
 
 
 def read_tasks(content: Mapping[str, Any], path: Path) -> dict[str, Task]:

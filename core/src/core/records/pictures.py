@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from core.files import write_text_atomically
 from core.outside.text import read_text
-from core.records.claims import Claim, load_claims
+from core.records.claims import Claim, load_claims, load_titles
 from core.records.store import Record, load_records
 from core.records.verdicts import Row, table
 
@@ -72,9 +73,10 @@ def show_figures(paper: Path, drawn: Iterable[Drawn]) -> None:
 
 def draw_shared(paper: Path) -> Iterable[Drawn]:
     """Figures that every paper has: a dot per claim, and convergence on every task."""
-    claims, records = load_claims(paper / "claims.yaml"), load_records(paper)
-    yield draw_claims([paper], paper / "results" / "figures" / "claims.png")
-    yield from draw_convergence(claims, records, paper / "results" / "figures")
+    file, folder = paper / "claims.yaml", paper / "results" / "figures"
+    claims, records = load_claims(file), load_records(paper)
+    yield draw_claims([paper], folder / "claims.png")
+    yield from draw_convergence(claims, records, folder, load_titles(file))
 
 
 def draw_claims(papers: Sequence[Path], path: Path) -> Drawn:
@@ -120,10 +122,22 @@ def _shortened(name: str, width: int = 44) -> str:
 
 
 def draw_convergence(
-    claims: Sequence[Claim], records: Sequence[Record], folder: Path
+    claims: Sequence[Claim],
+    records: Sequence[Record],
+    folder: Path,
+    titles: Mapping[str, str] | None = None,
 ) -> Iterable[Drawn]:
-    """Test accuracy per epoch of all unchanged runs: one figure per task, data and protocol."""
+    """Test accuracy per epoch of all unchanged runs: one figure per task, data and protocol.
+
+    Args:
+        claims: A network is called as its claim calls it.
+        records: Of the paper.
+        folder: Of the pictures.
+        titles: Names of networks without a claim, by configuration.
+    """
     from core.plots import convergence
+
+    tasks = {claim.task.name: claim.task.title for claim in claims}
 
     about: dict[str, Claim] = {}
     for claim in sorted(claims, key=lambda claim: not claim.main):
@@ -132,9 +146,7 @@ def draw_convergence(
     order = list(about)
     for name, groups in _by_place(records).items():
         configs = sorted(groups, key=lambda c: (order.index(c) if c in order else len(order), c))
-        label = {c: about[c].model if c in about else Path(c).stem for c in configs}
-        if len(set(label.values())) < len(label):
-            label = {c: Path(c).stem for c in configs}
+        label = _labels({c: about[c].model for c in configs if c in about}, configs, titles or {})
         longest = max(len(run.curve) for runs in groups.values() for run in runs)
         known = [c for c in configs if c in about]
         first = groups[configs[0]][0].fields
@@ -145,7 +157,8 @@ def draw_convergence(
         path = convergence(
             {label[c]: [run.curve for run in groups[c]] for c in configs},
             folder / f"convergence_{name}.png",
-            title=f"{first['task']} on {data}" + (f", protocol {protocol}" if protocol else ""),
+            title=f"{tasks.get(first['task'], first['task'])} on {data}"
+            + (f", protocol {protocol}" if protocol else ""),
             # as far as our runs are: an unfinished one is looked at beside its equals
             published={
                 label[c]: {e: a for e, a in about[c].published_curve.items() if e < longest}
@@ -158,6 +171,19 @@ def draw_convergence(
             bottom=_bottom(groups.values()),
         )
         yield Drawn(path, _caption(data, protocol, groups))
+
+
+def _labels(
+    models: Mapping[str, str], configs: Sequence[str], titles: Mapping[str, str]
+) -> dict[str, str]:
+    """A name for each configuration; the file tells apart what would be called the same."""
+    names = {config: models.get(config) or titles.get(config, "") for config in configs}
+    many = {name for name, count in Counter(names.values()).items() if name and count > 1}
+    stems = {config: Path(config).stem for config in configs}
+    return {
+        config: f"{name} ({stems[config]})" if name in many else name or stems[config]
+        for config, name in names.items()
+    }
 
 
 def _by_place(records: Sequence[Record]) -> dict[str, dict[str, list[Record]]]:
