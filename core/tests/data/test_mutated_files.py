@@ -15,13 +15,13 @@ import pytest
 import soundfile
 
 from core.data import qtdb
+from core.data.archives import unpack_tar
 from core.data.audio import read_waveform
 from core.data.events import EventData, load_events
 from core.data.heidelberg import load_hd
 from core.data.mnist import read_idx
 from core.data.qtdb import load_qtdb
 from core.data.speech_commands import load_sc
-from core.data.speech_trees import _unpack
 from core.data.synthetic_ecg import make_synthetic_ecg, write_qtdb_mat
 from core.data.synthetic_events import write_events
 from core.data.unpack import cached, unpacked
@@ -169,6 +169,6 @@ def test_archives(tmp_path: Path, layout: int) -> None:
     count = iter(range(COUNT))
 
     def read(path: Path) -> object:
-        return cached(f"{next(count)}", lambda target: _unpack(path, target, top="hd_subset"))
+        return cached(f"{next(count)}", lambda target: unpack_tar(path, target, top="hd_subset"))
 
     survives(read, tmp_path / "hd_subset.tar", mutants(content, 9))

@@ -39,16 +39,6 @@ def test_structured_arrays_without_some_fields() -> None:
     assert (events.times.tolist(), events.units.tolist()) == ([1e-6], [1399])
 
 
-def test_a_single_polarity_may_have_any_name() -> None:
-    """As tonic's SHD and SSC: whole microseconds, a sensor of one polarity, and it is called 1."""
-    fields: Any = [("t", "<i8"), ("x", "<i8"), ("p", "<i8")]
-    recordings = [np.array([(12_000, 699, 1), (900_000, 0, 1)], fields), np.array([], fields)]
-    labels = [np.array(3), np.array(0)]  # of no dimension, as it reads them
-    events = events_from_structured(recordings, labels, sensor=(700, 1, 1))
-    assert (events.times.tolist(), events.units.tolist()) == ([0.012, 0.9], [699, 0])
-    assert (events.offsets.tolist(), events.labels.tolist()) == ([0, 2, 2], [3, 0])
-
-
 @pytest.mark.parametrize(
     ("times", "units", "labels", "told"),
     [

@@ -12,7 +12,7 @@ class ImageData(NamedTuple):
     """One split of an image data set.
 
     Attributes:
-        images: uint8 [N, H, W], row-major pixels from 0 to ``max_value``.
+        images: uint8 [N, H, W], in colour [N, 3, H, W], row-major pixels from 0 to ``max_value``.
         labels: uint8 [N], class index.
         max_value: the brightest possible pixel; ``images / max_value`` lies in [0, 1].
     """

@@ -1,4 +1,4 @@
-"""MNIST in its original format: gzip-compressed idx files.
+"""MNIST and Fashion-MNIST in their original format: gzip-compressed idx files.
 
 An idx file is a big-endian header (two zero bytes, one byte for the element type, one byte for
 the number of dimensions, then one 32-bit length per dimension) followed by the bare elements.
@@ -24,18 +24,24 @@ _UNSIGNED_BYTE = 0x08
 _FILES = {"train": ("train", 60000), "test": ("t10k", 10000)}
 
 
-def load_mnist(split: Literal["train", "test"], folder: Path | None = None) -> ImageData:
+def load_mnist(
+    split: Literal["train", "test"],
+    folder: Path | None = None,
+    *,
+    name: Literal["mnist", "fashion_mnist"] = "mnist",
+) -> ImageData:
     """Load one split: 60000 training or 10000 test images of 28 x 28 pixels, 0 to 255.
 
     Args:
         split: which of the two published splits.
         folder: where the four ``.gz`` files lie; by default they are fetched and verified.
+        name: which of the two sets to fetch.
 
     Raises:
-        UserError: a file is missing, damaged, or not this split of MNIST.
+        UserError: a file is missing, damaged, or not this split of such a set.
     """
     if folder is None:
-        folder = fetch("mnist")
+        folder = fetch(name)
     stem, count = _FILES[split]
     images_path = folder / f"{stem}-images-idx3-ubyte.gz"
     labels_path = folder / f"{stem}-labels-idx1-ubyte.gz"

@@ -67,14 +67,12 @@ def events_from_structured(
     """Recordings from structured arrays as tonic gives them: fields ``t``, ``x``, and more.
 
     Integer times are microseconds, fractions are seconds. A unit counts through the sensor:
-    ``(p * height + y) * width + x``, with 0 for what there is no field of, and for a field where
-    the sensor has one place (tonic's SHD has a single polarity, and calls it 1).
+    ``(p * height + y) * width + x``, with 0 for what there is no field of.
 
     Args:
         recordings: one array each.
         labels: class of every recording, from 0 on.
-        sensor: ``(width, height, polarities)``, tonic's ``sensor_size``; shorter where fields are
-            missing.
+        sensor: ``(width, height, polarities)``; shorter where fields are missing.
 
     Raises:
         TypeError: times or places are no real numbers.
@@ -92,7 +90,7 @@ def events_from_structured(
         times.append(time_E / _MICROSECONDS if whole else time_E)
         unit_E, scale = np.zeros(len(events), np.int64), 1
         for name, size in zip(("x", "y", "p"), (*sensor, 1, 1), strict=False):
-            if name in names and size != 1:
+            if name in names:
                 place_E = exact_int64(events[name], name)
                 if len(place_E) and not 0 <= place_E.min() <= place_E.max() < size:
                     raise ValueError(f"recording {row} has {name} outside of 0 to {size - 1}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 
+from core.data.picture_sources import PICTURES
 from core.data.sources import DataSource as DataSource
 from core.data.sources import SourceFile as SourceFile
 from core.data.speech_sources import SPEECH
@@ -141,4 +142,6 @@ _QTDB = DataSource(
     ),
 )
 
-SOURCES: dict[str, DataSource] = {entry.name: entry for entry in (_MNIST, _QTDB, *SPEECH, *WEIGHTS)}
+SOURCES: dict[str, DataSource] = {
+    entry.name: entry for entry in (_MNIST, *PICTURES, _QTDB, *SPEECH, *WEIGHTS)
+}

@@ -7,20 +7,16 @@ get lists here, by rules that are stated here.
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tarfile
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-from typing import Self
+from pathlib import Path
 
+from core.data.archives import unpack_tar
 from core.data.audio import write_list
 from core.data.digests import digest
 from core.data.fetch import fetch
-from core.data.packing import SUFFIXES, open_packed
 from core.data.registry import find_source
 from core.data.speech_commands import LISTS, speaker_of
 from core.data.unpack import cached
-from core.errors import UserError
 
 
 def tree(source: str, *, mirror: str | None = None) -> Path:
@@ -41,7 +37,7 @@ def tree(source: str, *, mirror: str | None = None) -> Path:
     rules = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
 
     def make(scratch: Path) -> None:
-        _unpack(archive, scratch, top=_TOPS.get(source, ""))
+        unpack_tar(archive, scratch, top=_TOPS.get(source, ""))
         if source in _LISTS:
             _LISTS[source](scratch)
 
@@ -88,64 +84,6 @@ _LISTS: dict[str, Callable[[Path], None]] = {
     "hd_subset": list_hd_subset,
     "sc_subset": list_sc_subset,
 }
-
-
-_MOST_EXTENDED = 1 << 20  # bytes of a header that stands before another one: a long name, mostly
-
-
-class _Member(tarfile.TarInfo):
-    """A member whose header is plausible: tarfile itself reads extended ones whole into memory."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        member = super().frombuf(buf, encoding, errors)
-        extended = member.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE)
-        if member.size < 0 or (extended and member.size > _MOST_EXTENDED):
-            raise tarfile.ReadError(f"a header announces {member.size} bytes")
-        return member
-
-
-def _unpack(archive: Path, target: Path, *, top: str) -> None:
-    """Unpack what lies below ``top`` in a tar archive into the new folder ``target``."""
-    # By hand: Python before 3.11.4 cannot filter what it extracts.
-    opened = open_packed(archive) if archive.suffix in SUFFIXES else archive.open("rb")
-    target.mkdir(parents=True, exist_ok=True)
-    try:
-        # As a stream: what is unpacked is counted, and nothing is looked for far away.
-        with (
-            opened as packed,
-            tarfile.open(fileobj=packed, mode="r|", tarinfo=_Member) as files,  # type: ignore[call-overload]
-        ):
-            for member in files:
-                _extract(files, member, target, top=top)
-    except OSError as error:
-        if not isinstance(error, (FileExistsError, NotADirectoryError, IsADirectoryError)):
-            raise
-        raise _damaged(archive, f"{error.filename} twice, or as file and folder") from error
-    except Exception as error:  # tarfile raises whatever a damaged archive makes it stumble over
-        raise _damaged(archive, error) from error
-
-
-def _extract(files: tarfile.TarFile, member: tarfile.TarInfo, target: Path, *, top: str) -> None:
-    """Write one member below ``target``; TarError when it is anything but a file or a folder."""
-    name = member.name.removeprefix("./")
-    if member.isdir() or not name.startswith(f"{top}/" if top else ""):
-        return
-    place = PurePosixPath(name.removeprefix(f"{top}/") if top else name)
-    # a sparse file may be a petabyte of nothing
-    content = files.extractfile(member) if member.isfile() and not member.issparse() else None
-    if content is None or place.is_absolute() or ".." in place.parts:
-        raise tarfile.TarError(f"{member.name} is a link, is sparse or lies outside")
-    (target / place).parent.mkdir(parents=True, exist_ok=True)
-    with content, (target / place).open("xb") as stream:
-        shutil.copyfileobj(content, stream)
-
-
-def _damaged(archive: Path, problem: object) -> UserError:
-    return UserError(
-        f"{archive} is truncated or damaged ({problem}). Move it away and get it again from "
-        "where it came."
-    )
 
 
 def _sha256(path: Path) -> str:
