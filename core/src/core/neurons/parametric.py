@@ -47,7 +47,7 @@ class LogNormalTau:
             ValueError: When a value is 1 or below.
         """
         shape = torch.Size((shape,) if isinstance(shape, int) else shape)
-        if self.std == 0.0:
+        if self.std == 0.0 or torch.empty(0).is_meta:  # a network of which only the shape counts
             return torch.full(shape, float(self.mean))
         shift = 1.0 if self.shifted else 0.0
         # In single precision and in this order, as in the authors' code: where std is small beside

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from core.data.batches import RowBatches
 from core.settings import SettingsT
-from core.training.job import Trained, go_on, nothing_more
+from core.training.job import RunLog, Trained, go_on, nothing_more
 from core.training.loop import Objective, TrainStep
 from core.training.selection import Selects
 
@@ -74,6 +74,7 @@ class Recipe:
         best_on_ties: Which of two equally good epochs is kept.
         after_epoch: See :class:`core.training.job.Job`, as for the next.
         stop: See there.
+        log: Points for TensorBoard that only this paper has.
     """
 
     optimizer: torch.optim.Optimizer
@@ -83,6 +84,7 @@ class Recipe:
     best_on_ties: Literal["first", "last"] = "first"
     after_epoch: Callable[[Trained], None] = nothing_more
     stop: Callable[[Sequence[Mapping[str, Any]]], str | None] = go_on
+    log: RunLog | None = None
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,7 @@ def make_job(paper: Paper[SettingsT], config: SettingsT, task: Task, device: tor
         selects=recipe.selects,
         after_epoch=recipe.after_epoch,
         stop=recipe.stop,
+        log=recipe.log,
         manifest=make_manifest(paper, config, task, model, device),
         device=device,
     )

@@ -64,7 +64,8 @@ def backend_of(model: nn.Module, backend: str) -> str:
         UserError: There is no such backend, or it cannot run them.
     """
     for module in model.modules():
-        if isinstance(neuron := getattr(module, "neuron", None), Neuron):
+        neuron = module if isinstance(module, Neuron) else getattr(module, "neuron", None)
+        if isinstance(neuron, Neuron):
             weight = getattr(module, "recurrent_weight", None)
             device = next(iter(neuron.parameters()), torch.empty(0)).device
             current_TBN = torch.zeros(1, 1, neuron.size, device=device)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable
 from typing import Any
 
 from core.errors import CannotRead, NotFinite, RunFailed
-from core.metrics import Metrics
+from core.metrics import BatchResult, Metrics
 from core.training.activity import warnings_of
 from core.training.devices import peak_memory_mb
 from core.training.events import EventLog
@@ -16,7 +17,7 @@ from core.training.finite import OVERFLOWED, likely_cause, require_finite
 from core.training.interrupts import interruptible
 from core.training.job import Job, Trained
 from core.training.logged import log_epoch, log_settings
-from core.training.loop import evaluate, train_one_epoch
+from core.training.loop import TrainStep, evaluate, train_one_epoch
 from core.training.progress import RunProgress
 from core.training.resume import Progress, kept, lost_weights, restore, save_resume_state
 from core.training.rows import epoch_line, epoch_row, seconds_per_epoch
@@ -86,6 +87,7 @@ def _run(
         if fresh:
             log_settings(events, job)
             _evaluate_and_save(job, folder, state, events, progress, trained=None, started=None)
+        train_step = _logged(job, events, state.epoch * steps)
         for epoch in range(state.epoch + 1, job.epochs + 1):
             if (reason := job.stop(state.history)) is not None:
                 _end_early(folder, state, reason)
@@ -101,7 +103,7 @@ def _run(
                 trained = train_one_epoch(
                     job.model,
                     job.train.epoch(epoch),
-                    job.train_step,
+                    train_step,
                     job.optimizer,
                     device=job.device,
                     on_step=on_step,
@@ -110,6 +112,20 @@ def _run(
                 raise error.within(f"epoch {epoch}") from error
             state.epoch = epoch
             _evaluate_and_save(job, folder, state, events, progress, trained, started)
+
+
+def _logged(job: Job, events: EventLog, done: int) -> TrainStep:
+    """The training step, after which the paper's own points are logged."""
+    log, count = job.log, itertools.count(done)
+    if log is None:
+        return job.train_step
+
+    def step(*arguments: Any) -> BatchResult:
+        result = job.train_step(*arguments)
+        log.step(events, result, next(count))
+        return result
+
+    return step
 
 
 def _evaluate_and_save(
@@ -136,6 +152,8 @@ def _evaluate_and_save(
         job.after_epoch(Trained(job.model, state.epoch, trained, row, folder.path))
     # Before the resume state: a kill in between shows these points twice rather than never.
     log_epoch(events, job, row, trained, measured)
+    if job.log is not None and trained is not None:
+        job.log.epoch(events, row, job.model, state.epoch * len(job.train))
     state.history.append(row)
     if best_row(state.history, selects=job.selects, on_ties=job.best_on_ties) is row:
         state.weights = save_weights(job, folder, "best", row)

@@ -10,7 +10,8 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from core.metrics import Metrics
+from core.metrics import BatchResult, Metrics
+from core.training.events import EventLog
 from core.training.loop import Objective, TrainStep
 from core.training.selection import Selects
 
@@ -53,6 +54,18 @@ def go_on(history: Sequence[Mapping[str, Any]]) -> str | None:
     return None
 
 
+class RunLog(Protocol):
+    """Points for TensorBoard that only one paper has, beside those of all papers."""
+
+    def step(self, events: EventLog, result: BatchResult, step: int) -> None:
+        """After a training step, counted from 0 over all epochs."""
+        ...
+
+    def epoch(self, events: EventLog, row: dict[str, Any], model: nn.Module, steps: int) -> None:
+        """After an epoch of training: its row of ``metrics.jsonl``, and all steps so far."""
+        ...
+
+
 @dataclass
 class Job:
     """What :func:`core.training.fit.fit` needs.
@@ -76,6 +89,7 @@ class Job:
         after_epoch: Called after every trained epoch, when it is evaluated, the learning rate is
             stepped, and nothing is saved yet.
         stop: Rows of ``metrics.jsonl`` so far to why the run ends after them, None to go on.
+        log: Further points for TensorBoard.
     """
 
     model: nn.Module
@@ -93,3 +107,4 @@ class Job:
     selects: Selects = "val_loss"
     after_epoch: Callable[[Trained], None] = nothing_more
     stop: Callable[[Sequence[Mapping[str, Any]]], str | None] = go_on
+    log: RunLog | None = None
