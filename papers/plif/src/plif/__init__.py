@@ -1,1 +1,1 @@
-"""The title of the paper."""
+"""Learnable membrane time constants, per layer and per neuron."""

@@ -1,0 +1,106 @@
+"""Layers over whole sequences ``[T, B, ...]``, and how a container of them runs.
+
+What does not know time (convolution, pooling, products) sees it folded into the batch; what does
+(neurons, frozen dropout, batch norm per step) takes it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.neurons import PLIF
+from core.scan import scan
+
+
+class FrozenDropout(nn.Dropout):
+    """Dropout whose mask is drawn once for a sequence and holds for all of its steps.
+
+    The mask is what ``dropout(ones)`` gives for one step, as in the authors' code, from PyTorch's
+    global generator. (Their flag ``dropout_spikes`` sets every input that is not zero to 1 as well;
+    it is used on spikes alone, where that is the same.)
+    """
+
+    def forward(self, x_TBN: Tensor) -> Tensor:
+        """``x`` times the mask while training, else ``x``."""
+        if not self.training:
+            return x_TBN
+        return x_TBN * self.mask(x_TBN[0])
+
+    def mask(self, like_BN: Tensor) -> Tensor:
+        """Zeros with probability ``p``, else ``1 / (1 - p)``."""
+        return nn.functional.dropout(torch.ones_like(like_BN), self.p)
+
+
+class SequenceBatchNorm(nn.BatchNorm2d):
+    """Batch norm of ``[T, B, C, H, W]``.
+
+    Args:
+        channels: ``C``.
+        statistics: While training, mean and variance are taken over the ``B`` maps of a ``step``,
+            and the running ones are updated ``T`` times (the published networks, which run step by
+            step); or over all ``T B`` maps of the ``sequence``, with one update (multi-step layers
+            of SpikingJelly). Evaluation is the same for both.
+    """
+
+    def __init__(self, channels: int, statistics: Literal["step", "sequence"] = "step") -> None:
+        super().__init__(channels)
+        self.statistics = statistics
+
+    def forward(self, x_TBCHW: Tensor) -> Tensor:
+        """Normalised maps."""
+        normalise = super().forward
+        if self.training and self.statistics == "step":
+            return torch.stack([normalise(x) for x in x_TBCHW])
+        return normalise(x_TBCHW.flatten(0, 1)).view_as(x_TBCHW)
+
+
+class Voting(nn.AvgPool1d):
+    """Mean of ten neighbouring neurons each: ``[B, 10 C]`` to ``[B, C]``."""
+
+    def __init__(self) -> None:
+        super().__init__(10, 10)
+
+    def forward(self, x_BN: Tensor) -> Tensor:
+        """Votes."""
+        return super().forward(x_BN.unsqueeze(1)).squeeze(1)
+
+
+def over_time(
+    layers: Iterable[nn.Module], x: Tensor, backend: str, spikes_TBN: list[Tensor] | None = None
+) -> Tensor:
+    """Run layers on a sequence ``[T, B, ...]``.
+
+    Args:
+        layers: One after the other.
+        x: The sequence.
+        backend: Of the scans.
+        spikes_TBN: Takes the spikes of every neuron on the way, ``[T, B, N]``.
+    """
+    for layer in layers:
+        if isinstance(layer, PLIF):
+            x = spiking(layer, x, backend)
+            if spikes_TBN is not None:
+                spikes_TBN.append(x.flatten(2))
+        elif isinstance(layer, FrozenDropout | SequenceBatchNorm):
+            x = layer(x)
+        else:
+            x = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    return x
+
+
+def spiking(neurons: PLIF, x: Tensor, backend: str) -> Tensor:
+    """Spikes of a current ``[T, B, ...]``, in full precision under autocast too."""
+    if torch.is_autocast_enabled(x.device.type):
+        with torch.autocast(x.device.type, enabled=False):
+            return spiking(neurons, x.float(), backend)
+    spikes, _ = scan(neurons, x.flatten(2), backend=backend)
+    return spikes.view(x.shape)
+
+
+def neurons_of(modules: nn.Module) -> Sequence[PLIF]:
+    """The neurons of a network, from its input on."""
+    return [module for module in modules.modules() if isinstance(module, PLIF)]
