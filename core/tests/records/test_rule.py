@@ -110,6 +110,18 @@ def test_equal_runs_are_mostly_called_reproduced_where_the_margin_allows_it() ->
     assert found / 1000 > 0.7
 
 
+@pytest.mark.parametrize(("runs", "share"), [(5, 0.75), (1, 0.135)])
+def test_how_often_true_claims_are_called_reproduced(runs: int, share: float) -> None:
+    """With five runs of ours and a margin of two deviations."""
+    generator = np.random.default_rng(5)
+    found = 0
+    for _ in range(2000):
+        theirs, ours = generator.normal(size=runs), generator.normal(size=5)
+        published = Published(theirs.mean(), theirs.std(ddof=1) if runs > 1 else None, runs)
+        found += judge(published, ours.tolist(), margin=2.0).verdict == "reproduced"
+    assert found / 2000 == pytest.approx(share, abs=0.03)
+
+
 def test_equal_spreads_are_told_apart_once_in_twenty() -> None:
     generator = np.random.default_rng(5)
     told = [_judged(generator, 5, 4, difference=0.0).spread_differs for _ in range(2000)]
