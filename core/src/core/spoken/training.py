@@ -6,7 +6,7 @@ Imports PyTorch; see :mod:`core.paper` for what is done with these.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -87,7 +87,15 @@ def tests(config: SpokenSettings) -> Tests:
     return Tests(times, "best" if config.save_best else "last")
 
 
-def refuse_batch_of_one(config: SpokenSettings, task: Task, model: nn.Module) -> None:
+class _Batched(Protocol):
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def is_spiking(self) -> bool: ...
+
+
+def refuse_batch_of_one(config: _Batched, task: Task, model: nn.Module) -> None:
     """The readout of a network without spikes takes batch norm over samples alone.
 
     Raises:

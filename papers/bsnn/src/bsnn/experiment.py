@@ -1,14 +1,130 @@
-"""What ``main.py`` does beside what every paper does."""
+"""What ``main.py`` does beside what every paper does: trials, longer runs, tests alone, files."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from bsnn.config import Config
+import torch
+
+from bsnn.config import Config, trial_seeds
+from bsnn.files import write_files, write_results
+from bsnn.following import draw_epochs
 from bsnn.paper import BSNN_PAPER
-from core import paper
+from bsnn.summary import summary
+from core.config import to_dict
+from core.paper import carry_out, final_tests, opened, prepare, refuse_place
+from core.paper.experiment import default_folder
+from core.paper.longer import longer, plan_more
+from core.spoken.log import told
+from core.spoken.training import refuse_batch_of_one
+from core.sweep.state import look
+from core.training.stored import refuse_changes, result_keys, stored_settings, stored_threads
+
+NETWORK_KEYS = (
+    *("model", "balance", "n_layers", "neurons", "normalization", "bidirectional", "single_spike"),
+    *("slow_dynamics", "reset", "repeat", "fix_w_in", "fix_w_rec", "fix_tau_rec"),
+    *("fix_w_out", "fix_tau_out", "alpha_init", "dataset"),
+)
+"""Settings that the weights of a network stand and fall with."""
 
 
 def run(config: Config, base: Path | None) -> None:
-    """Train and test as ``config`` says."""
-    paper.run(BSNN_PAPER, config, base)
+    """Train and test, or test alone, as ``config`` says.
+
+    Several trials are runs of their own; given again, the command goes on with those that were
+    stopped and leaves alone those that are finished.
+
+    Args:
+        config: All settings.
+        base: The file they started from, named in the record; None for the defaults.
+
+    Raises:
+        UserError: Data, folder, settings or device do not fit.
+        RunFailed: A run failed; what was finished is kept.
+        KeyboardInterrupt: A run was stopped; see :func:`core.training.fit.fit`.
+    """
+    config = _with_gpu(config)
+    if config.only_do_testing:
+        _test_only(config)
+        return
+    if config.trials == 1:
+        _train(config, base)
+        return
+    place = config.out or default_folder(BSNN_PAPER, config, base)
+    for number, seed in enumerate(trial_seeds(config)):
+        folder = place / f"trial_{number}"
+        state = look(folder)
+        if state.status == "finished":
+            print(f"{folder} is finished: test accuracy {state.accuracy:.2f} %")
+            continue
+        print(f"trial {number}, seed {seed}, in {folder}")
+        earlier = folder if state.can_resume else None
+        _train(replace(config, trials=1, seed=seed, out=folder, resume=earlier), base)
+
+
+def _with_gpu(config: Config) -> Config:
+    """The device that ``--gpu`` names, where there is one."""
+    if config.gpu < 0:
+        return config
+    if config.gpu < torch.cuda.device_count():
+        return replace(config, device=f"cuda:{config.gpu}")
+    print(f"note: --gpu {config.gpu} is ignored, there is no such GPU", file=sys.stderr)
+    return config
+
+
+def _train(config: Config, base: Path | None) -> None:
+    earlier, threads = config.resume or config.load_exp_folder, config.threads
+    if earlier is not None:
+        flag = "--resume" if config.resume else "--use-pretrained-model"
+        threads = stored_threads(earlier, config.threads, flag=flag)
+    if config.resume is not None:
+        stored = stored_settings(Config, config.resume, longer="n_epochs")
+        refuse_changes(stored, config, [*result_keys(config), "out"])
+    elif config.load_exp_folder is not None:
+        config = longer(
+            config,
+            config.load_exp_folder,
+            epochs="n_epochs",
+            start=config.start_epoch,
+            flag="--use-pretrained-model",
+        )
+    # what is stored are the settings of one uninterrupted run
+    settings = replace(
+        config, use_pretrained_model=False, load_exp_folder=None, start_epoch=0, resume=None
+    )
+    if earlier is None:
+        refuse_place(BSNN_PAPER, settings, base)
+    prepared = prepare(BSNN_PAPER, settings, threads=threads)
+    refuse_batch_of_one(settings, prepared.task, prepared.job.model)
+    with opened(BSNN_PAPER, prepared, base, earlier=earlier) as folder:
+        plan_more(folder, settings, prepared.job)
+        with _told(folder.path, config):
+            for key, value in to_dict(settings).items():
+                print(f" {key}={value}")
+            print(summary(prepared.job.model))
+            if config.plot:
+                draw_epochs(prepared)
+            carry_out(BSNN_PAPER, prepared, folder, resumed=earlier is not None)
+            write_files(prepared, folder.path)
+
+
+def _test_only(config: Config) -> None:
+    folder = config.load_exp_folder
+    assert folder is not None, "the settings demand it"
+    stored = stored_settings(Config, folder, longer="n_epochs")
+    refuse_changes(stored, config, NETWORK_KEYS, flag="--only-do-testing")
+    prepared = prepare(BSNN_PAPER, config)
+    with _told(folder, config):
+        tests = final_tests(BSNN_PAPER, prepared, folder)
+        print(tests)
+        write_results(prepared, folder, tests.as_dict())
+
+
+@contextmanager
+def _told(folder: Path, config: Config) -> Iterator[None]:
+    with told(folder, to_file=config.log, file="exp.log", flag="--log"):
+        yield
