@@ -79,6 +79,9 @@ def read_call(argv: Sequence[str], *, prog: str = "main.py") -> Call:
         firsts = {key: v[:1] if key in several else v for key, v in words.items()}
     _refuse_too_many(several)
     config, _ = _parse(as_flags(firsts), prog)
+    for key, values in several.items():  # before the first of them runs
+        for value in values[1:]:
+            _parse(as_flags({**firsts, key: [value]}), prog)
     if names and not config.evaluate_pretrained:
         raise UserError(
             f"{names[0]} names a checkpoint to test; add --evaluate_pretrained True, or leave it "
