@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from core.errors import UserError
-from core.neurons import BalancedLIF, Neuron, winner
+from core.neurons import AdLIF, BalancedLIF, Neuron, winner, winner_takes_all
 from core.neurons.balanced import Firing
 from core.neurons.base import Uniform
 from core.scan import Case, choose, explain, scan
@@ -162,6 +162,25 @@ def test_gradients_of_what_is_chosen_by_the_winner() -> None:
         loss = (output * weight).sum() + final.value.square().sum()
         passed = torch.autograd.grad(loss, [current, neuron.rate])
         results.append(([output.detach()], dict(zip(("current", "rate"), passed, strict=True))))
+    assert_same(results[0], results[1], 1e-5)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_neuron_of_another_family_fires_one_at_a_time(published: bool) -> None:
+    def one(x: Tensor) -> Tensor:
+        return winner_takes_all(x, 0.0, published=published)
+
+    torch.manual_seed(0)
+    neuron = AdLIF(21, surrogate=one)  # type: ignore[arg-type]
+    neuron.across_layer = True
+    current, weight = 4.0 * torch.randn(30, 3, 21), torch.randn(30, 3, 21)
+    results = []
+    for backend in ("cpu", "reference"):
+        output, _ = scan(neuron, current, backend=backend)
+        parameters = dict(neuron.named_parameters())
+        passed = torch.autograd.grad((output * weight).sum(), list(parameters.values()))
+        results.append(([output.detach()], dict(zip(parameters, passed, strict=True))))
+    assert 0 < results[0][0][0].sum(-1).mean() < 1
     assert_same(results[0], results[1], 1e-5)
 
 

@@ -29,11 +29,13 @@ class _WinnerTakesAll(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(potential: Tensor, threshold: Tensor, published: bool) -> Tensor:
+    def forward(potential: Tensor, threshold: Tensor | float, published: bool) -> Tensor:
         return winner(potential) * (potential > threshold)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor | float, bool], output: Tensor
+    ) -> None:
         potential, threshold, published = inputs
         distance = (output if published else potential) - threshold
         ctx.save_for_backward(distance)
@@ -50,7 +52,7 @@ class _WinnerTakesAll(torch.autograd.Function):
         return tangent * boxcar.derivative(distance)
 
 
-def winner_takes_all(potential: Tensor, threshold: Tensor, *, published: bool) -> Tensor:
+def winner_takes_all(potential: Tensor, threshold: Tensor | float, *, published: bool) -> Tensor:
     r"""At most one spike per row: of the neuron with the largest potential, if above threshold.
 
     The winner is the first largest of the raw potentials, whatever the thresholds; when it stays
@@ -64,7 +66,7 @@ def winner_takes_all(potential: Tensor, threshold: Tensor, *, published: bool) -
 
     Args:
         potential: ``[..., N]``.
-        threshold: ``[N]``.
+        threshold: ``[N]``, or a number.
         published: Which gradient.
     """
     spikes: Tensor = _WinnerTakesAll.apply(potential, threshold, published)

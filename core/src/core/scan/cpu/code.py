@@ -159,13 +159,12 @@ class Code:
         width = self.lanes
         while width > 1:
             width //= 2
-            value = self.builder.fadd(value, self.moved_down(value, width))
+            value = self.builder.fadd(value, self.exchanged(value, width))
         return self.builder.extract_element(value, I32(0))
 
-    def moved_down(self, value: Value, by: int) -> Value:
-        """Lane ``by + i`` of a vector in lane ``i``, for ``i < by``; something in the others."""
-        upper = [I32(by + lane) if lane < by else I32(0) for lane in range(self.lanes)]
-        lanes = ir.Constant(ir.VectorType(I32, self.lanes), upper)
+    def exchanged(self, value: Value, by: int) -> Value:
+        """Lanes ``i`` and ``i + by`` in each other's place, for a ``by`` that is a power of two."""
+        lanes = ir.Constant(ir.VectorType(I32, self.lanes), [i ^ by for i in range(self.lanes)])
         return self.builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), lanes)
 
     def places(self, i: Value) -> Value:

@@ -29,16 +29,14 @@ def first_largest(code: Code, width: Value, value: Callable[[Value, Value | None
         b.store(b.select(better, code.places(i), code.read(where)), where)
 
     code.across(width, one)
-    largest, lanes = code.read(best), code.lanes
+    lane_best, lanes = code.read(best), code.lanes
+    top = lane_best
     while lanes > 1:
         lanes //= 2
-        other = code.moved_down(largest, lanes)
-        largest = b.select(_larger(code, other, largest), other, largest)
-    # By lane, what is as large as the largest; of these, the one that comes first.
-    top, lane_best = code.splat(b.extract_element(largest, I32(0))), code.read(best)
-    both_nan = b.and_(
-        b.fcmp_unordered("uno", top, top), b.fcmp_unordered("uno", lane_best, lane_best)
-    )
+        other = code.exchanged(top, lanes)
+        top = b.select(_larger(code, other, top), other, top)
+    # The largest is in every lane, and all are read: where one is, LLVM 22 compares a wrong one.
+    both_nan = b.and_(_is_nan(code, top), _is_nan(code, lane_best))
     same = b.or_(b.fcmp_ordered("==", top, lane_best), both_nan)
     none = ir.Constant(where.allocated_type, [2**31 - 1] * code.lanes)
     kind = ir.FunctionType(I32, [where.allocated_type])
@@ -50,3 +48,7 @@ def _larger(code: Code, a: Value, b: Value) -> Value:
     """``a > b``, or NaN where ``b`` is a number."""
     more = code.builder.fcmp_unordered(">", a, b)
     return code.builder.and_(more, code.builder.fcmp_ordered("ord", b, b))
+
+
+def _is_nan(code: Code, value: Value) -> Value:
+    return code.builder.fcmp_unordered("uno", value, value)
