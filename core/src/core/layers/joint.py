@@ -99,6 +99,7 @@ class Layer(SequenceModule):
             backend=self.backend,
             generator=generator,
             record=record or (),
+            spend_current=True,
         )
         spikes_TBH = output_TBH if self.neuron.spiking else None
         result = LayerOutput(output_TBH, spikes_TBH, state)

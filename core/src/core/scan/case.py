@@ -28,6 +28,7 @@ class Case:
         spike_mask_TBN: 0 where a spike is deleted, or None.
         pathways: Field of the state -> ``[N, N]``, beside the spike's ``recurrent_weight``.
         record: Fields of the state whose value after every step is wanted.
+        spend: The current may be overwritten.
     """
 
     neuron: Neuron
@@ -36,6 +37,7 @@ class Case:
     spike_mask_TBN: Tensor | None = None
     pathways: Mapping[str, Tensor] = field(default_factory=dict)
     record: tuple[str, ...] = ()
+    spend: bool = False
 
     @cached_property
     def coefficients(self) -> Any:

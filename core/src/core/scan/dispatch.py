@@ -161,6 +161,7 @@ def scan(
     backend: str = ...,
     generator: torch.Generator | None = ...,
     record: None = ...,
+    spend_current: bool = ...,
 ) -> tuple[Tensor, Any]: ...
 
 
@@ -176,6 +177,7 @@ def scan(
     backend: str = ...,
     generator: torch.Generator | None = ...,
     record: Sequence[str],
+    spend_current: bool = ...,
 ) -> tuple[Tensor, Any, Traces]: ...
 
 
@@ -191,6 +193,7 @@ def scan(
     backend: str = "auto",
     generator: torch.Generator | None = None,
     record: Sequence[str] | None = None,
+    spend_current: bool = False,
 ) -> tuple[Tensor, Any] | tuple[Tensor, Any, Traces]:
     """Run a neuron over time.
 
@@ -214,6 +217,8 @@ def scan(
         generator: Passed to the neuron's ``initial_state``.
         record: Fields of the state whose value after every step is wanted, such as
             ``("potential",)``. Each costs the memory of one more output; gradients go through.
+        spend_current: The caller needs the current no more: where no gradient asks for it either
+            (an evaluation, a layer of which nothing is trained), the output may take its memory.
 
     Returns:
         ``output_TBN`` (spikes, or potentials of a neuron that does not spike) and the state
@@ -225,7 +230,10 @@ def scan(
         UserError: A backend that is unknown or cannot take the case.
     """
     fields = to_record(record, neuron.State._fields, _state(neuron))
-    case = Case(neuron, current_TBN, recurrent_weight, spike_mask_TBN, dict(pathways or {}), fields)
+    case = Case(
+        *(neuron, current_TBN, recurrent_weight, spike_mask_TBN),
+        *(dict(pathways or {}), fields, spend_current),
+    )
     _check(case)
     chosen = choose(case, backend)
     before = neuron.initial_state(current_TBN.shape[1], generator) if state is None else state

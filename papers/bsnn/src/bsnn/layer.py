@@ -133,6 +133,7 @@ class BalancedLayer(Shell):
             backend=self.backend,
             generator=generator,
             record=record,
+            spend_current=True,
         )
 
     def input_current(self, x_TBI: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from core.once import once
@@ -55,7 +56,7 @@ def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces]:
         case,
         state,
         lambda graph, recorded, x, weight, mask, coefficients, before: Scan.apply(
-            *(graph, recorded, fields, name, x, weight, mask),
+            *(graph, recorded, fields, torch.is_grad_enabled(), case.spend, name, x, weight, mask),
             *(*coefficients, *before, *case.pathways.values()),
         ),
     )

@@ -25,6 +25,8 @@ from core.scan.graph import StepGraph
 
 #: Bytes of a sequence above which caches cannot hold it until it is read.
 LARGE = 16 << 20
+#: Arguments of :class:`Scan` before coefficients, state and weights of pathways.
+FIXED = 9
 #: Share of spikes above which one large product is faster than adding rows.
 DENSE = 0.2
 
@@ -79,9 +81,10 @@ class _Wants:
     pathways: tuple[bool, ...]
 
     @classmethod
-    def of(cls, needed: tuple[bool, ...], graph: StepGraph) -> _Wants:
+    def of(cls, needed: Sequence[bool], graph: StepGraph) -> _Wants:
         """From autograd's flags of all inputs of :class:`Scan`."""
-        _, _, _, _, current, weight, _, *rest = needed
+        *_, current, weight, _ = needed[:FIXED]
+        rest = needed[FIXED:]
         return cls(current, weight, *map(tuple, _parts(rest, graph)))
 
 
@@ -131,6 +134,8 @@ class _Launch:
         # Backwards, a recurrent layer reads what it wrote.
         stream = stream and (forward or not self.variant.coupled)
         variant = replace(self.variant, stream=stream, traces=traces)
+        if forward:  # the same whatever is trained
+            variant = replace(variant, parameters=False)
         names = forward_slots(variant) if forward else backward_slots(variant)
         for name, array in arrays.items():
             strides = f"{name}_t" in names
@@ -195,7 +200,9 @@ class Scan(torch.autograd.Function):
     ``B`` is at least one; weight and mask may be None; coefficients are ``[N]``, fields of the
     state ``[B, N]``, and the last weights belong to the fields in ``pathways``, given by number.
     The resulting state is the one after the last step; traces are the values of the recorded
-    fields, given by number, after every step. Gradients of gradients raise a RuntimeError.
+    fields, given by number, after every step. ``differentiable`` says whether a backward may
+    follow; where none does, and ``spend`` allows it, the output takes the current's memory.
+    Gradients of gradients raise a RuntimeError.
     """
 
     @staticmethod
@@ -204,6 +211,8 @@ class Scan(torch.autograd.Function):
         graph: StepGraph,
         recorded: tuple[int, ...],
         pathways: tuple[int, ...],
+        differentiable: bool,
+        spend: bool,
         name: str,
         current: Tensor,
         weight: Tensor | None,
@@ -222,7 +231,8 @@ class Scan(torch.autograd.Function):
             whole_rows=bool(graph.all_winners),
         )
         ctx.tie = tie(current, weight, *rest)
-        ctx.wants = _Wants.of(ctx.needs_input_grad, graph)
+        needed = [wanted and differentiable for wanted in ctx.needs_input_grad]
+        ctx.wants = _Wants.of(needed, graph)
         double = dtype == torch.float64
         parameters = any(ctx.wants.coefficients)
         variant = CpuVariant(graph, double, recurrent, parameters, pathways=pathways)
@@ -239,9 +249,13 @@ class Scan(torch.autograd.Function):
             rows = torch.zeros(neurons, geometry.padded, dtype=dtype)
             rows[:, :neurons] = weight.t()
         kept = None
-        if any(ctx.needs_input_grad):
+        if any(needed):
             kept = empty((geometry.segments, graph.states, batch, neurons), dtype)
-        output, final = empty((steps, batch, neurons), dtype), empty(tuple(state.shape), dtype)
+        final = empty(tuple(state.shape), dtype)
+        if spend and kept is None and current.is_contiguous():
+            output = current.detach()  # a step reads its current before it writes
+        else:
+            output = empty((steps, batch, neurons), dtype)
         # The gradient of a pathway's weight is one large product with what went through it.
         through = [f for f, wanted in zip(pathways, ctx.wants.pathways, strict=True) if wanted]
         traces = {f: empty((steps, batch, neurons), dtype) for f in (*recorded, *through)}
@@ -332,7 +346,7 @@ class Scan(torch.autograd.Function):
             if wants.state[f]:
                 state_gradient[f] += gx[0] @ path
         return (
-            *(None,) * 4,
+            *(None,) * 6,
             gx if wants.current else None,
             weight_gradient,
             None,
