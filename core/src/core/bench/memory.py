@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -51,14 +52,30 @@ def step_peak_mb(step: Step, backend: str, device: torch.device) -> float | None
 def _in_fresh_process(workload: Workload | Step, backend: str) -> float | None:
     threads = torch.get_num_threads()
     kind = type(workload).__name__
-    request = to_json({kind: asdict(workload), "backend": backend, "threads": threads})
-    command = [sys.executable, "-m", "core.bench.memory", request]
+    request = {kind: asdict(workload), "backend": backend, "threads": threads}
+    what = f"{workload.name} ({backend})"
+    return fresh_peak_mb("core.bench.memory", request, what, "; leave the row out with --rows")
+
+
+def fresh_peak_mb(module: str, request: Any, what: str, hint: str = "") -> float | None:
+    """What ``python -m module request`` measures in a process of its own.
+
+    Args:
+        module: Calls :func:`answer`.
+        request: Its argument, with the number of ``threads``.
+        what: Is measured, for the error.
+        hint: How to do without, for the error.
+
+    Raises:
+        RunFailed: The process failed.
+    """
+    command = [sys.executable, "-m", module, to_json(request)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()[-1:] or ["nothing said; out of memory?"]
         raise RunFailed(
-            f"measuring the memory of {workload.name} ({backend}) stopped with exit code "
-            f"{done.returncode}: {said[0]}; leave the row out with --rows"
+            f"measuring the memory of {what} stopped with exit code "
+            f"{done.returncode}: {said[0]}{hint}"
         )
     found: float | None = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -89,7 +106,7 @@ def resident_peak_mb(workload: Workload, backend: str) -> float | None:
         return lambda: backend_output(real, backend).backward(real.gradient_TBH)
 
     make(2)()
-    return _peak_of(make(workload.steps))
+    return peak_of(make(workload.steps))
 
 
 def resident_step_peak_mb(step: Step, backend: str) -> float | None:
@@ -98,10 +115,11 @@ def resident_step_peak_mb(step: Step, backend: str) -> float | None:
 
     cpu = torch.device("cpu")
     own_contestant(replace(step, steps=2), backend, cpu).run()
-    return _peak_of(own_contestant(step, backend, cpu).run)
+    return peak_of(own_contestant(step, backend, cpu).run)
 
 
-def _peak_of(run: Callable[[], object]) -> float | None:
+def peak_of(run: Callable[[], object]) -> float | None:
+    """How far one pass raises this process's memory, in MB; None where the system does not tell."""
     try:
         before = _resident("VmRSS")
         _CLEAR_REFS.write_text(_RESET_PEAK)
@@ -123,17 +141,20 @@ def _resident(field: str) -> int:
     return int(match[1])
 
 
-def _main() -> None:
+def answer(measure: Callable[[Any], float | None]) -> None:
+    """Print what is measured for the request that :func:`fresh_peak_mb` made."""
     request = json.loads(sys.argv[1])
     torch.set_flush_denormal(True)
     torch.set_num_threads(request["threads"])
+    print(to_json(measure(request)))
+
+
+def _asked(request: Any) -> float | None:
     backend = request["backend"]
     if "Step" in request:
-        found = resident_step_peak_mb(Step(**request["Step"]), backend)
-    else:
-        found = resident_peak_mb(Workload(**request["Workload"]), backend)
-    print(to_json(found))
+        return resident_step_peak_mb(Step(**request["Step"]), backend)
+    return resident_peak_mb(Workload(**request["Workload"]), backend)
 
 
 if __name__ == "__main__":
-    _main()
+    answer(_asked)

@@ -17,6 +17,9 @@ def add(command: Command) -> None:
     bench.add_argument(
         "--own", action="store_true", help="only a neuron of one's own, auto beside reference"
     )
+    bench.add_argument(
+        "--balanced", action="store_true", help="only networks of balanced neurons, likewise"
+    )
     bench.add_argument("--repeats", type=int, default=5, help="timed passes; their median counts")
     bench.add_argument("--threads", type=int, default=2, help="processor threads of everybody")
     bench.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -41,6 +44,15 @@ def _bench(arguments: argparse.Namespace) -> None:
                 threads=arguments.threads,
                 device=arguments.device,
                 readme=arguments.readme,
+            )
+        )
+        return
+    if arguments.balanced:
+        from core.bench.balanced import balanced_networks
+
+        print(
+            balanced_networks(
+                repeats=arguments.repeats, threads=arguments.threads, readme=arguments.readme
             )
         )
         return
