@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from core.sweep.execute import Script, prepare
 from core.sweep.plan import Planned
 from core.testing import facts, message, rows
+from silif.commands import read_call
 from silif.config import PAPER
+from silif.several import planned
 
 from .arrays import need
 from .scripts import TINY, call, refusal
@@ -27,9 +30,9 @@ SMALLER = (*SMALL, "--nb_steps", 20, "--spatial_bin", 50, "--evaluations", 1, "-
 def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of a sweep without processes of their own, each of which imports PyTorch."""
 
-    def run_all(paper: Path, script: str, planned: Sequence[Planned], **places: Any) -> None:
+    def run_all(paper: Path, script: str, runs: Sequence[Planned], **places: Any) -> None:
         assert (paper, script) == (PAPER, "main")
-        for one in planned:
+        for one in runs:
             assert call(*one.arguments, "--out", places["out"] / one.name) == 0
 
     monkeypatch.setattr("silif.several.run_all", run_all)
@@ -53,17 +56,18 @@ def test_five_runs_of_different_seeds(tiny_shd: Path, tmp_path: Path) -> None:
     assert {run["status"] for run in runs} == {"finished"}
 
 
-def test_processes_of_their_own(tiny_shd: Path, tmp_path: Path) -> None:
-    """Given again, a sweep runs nothing again; a file in the authors' form decides."""
+@pytest.mark.usefixtures("_in_this_process")
+def test_a_sweep_finds_its_runs_again(tiny_shd: Path, tmp_path: Path) -> None:
+    """Asked in processes of their own what they make of their flags, all runs are finished."""
     config = tmp_path / "theirs.yaml"
     config.write_text("parameters: {seed: {values: [1, 2]}, model_type: {values: [LIF]}}")
     few = [word for word in TINY if word != "--seed"][:-1]
     command = (*few, "--nb_epochs", 1, "--data_folder", tiny_shd, "--new_exp_folder", tmp_path)
     assert call(f"--config={config}", *command) == 0
-    first = [facts(tmp_path / f"theirs-seed{seed}") for seed in (1, 2)]
-    assert [run["status"] for run in first] == ["finished", "finished"]
-    assert call(f"--config={config}", *command) == 0
-    assert [facts(tmp_path / f"theirs-seed{seed}") for seed in (1, 2)] == first
+    asked = read_call([f"--config={config}", *map(str, command)])
+    runs = prepare(Script(PAPER, "main.py"), planned(asked), tmp_path)
+    assert [run.planned.name for run in runs] == ["theirs-seed1", "theirs-seed2"]
+    assert [run.state.status for run in runs] == ["finished", "finished"]
 
 
 def test_debug_is_one_run(tiny_shd: Path, tmp_path: Path) -> None:

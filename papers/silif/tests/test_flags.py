@@ -321,8 +321,9 @@ def test_settings_that_contradict_each_other(settings: dict[str, Any], message: 
         Config(**settings)
 
 
-def test_a_gpu_that_is_not_here(capsys: pytest.CaptureFixture[str]) -> None:
-    said = refusal(capsys, "--gpu_device", 99, "--debug")
+@pytest.mark.parametrize("seeds", [(), ("--debug",)])
+def test_a_gpu_that_is_not_here(seeds: tuple[str], capsys: pytest.CaptureFixture[str]) -> None:
+    said = refusal(capsys, "--gpu_device", 99, *seeds)
     assert re.search(r"--gpu_device 99: PyTorch sees .*; leave the flag out, or say --device", said)
 
 

@@ -12,8 +12,11 @@ from core.outside.shape import check
 from core.outside.text import read_json, to_json
 from core.sweep.command import run_all
 from core.sweep.plan import Planned
+from core.training.devices import choose_device
 from silif.commands import Call, read_call
 from silif.config import PAPER, run_name
+from silif.experiment import refuse_missing_gpu
+from silif.tracking import refuse_missing
 
 SWEEPS = Path("exp") / "sweeps"
 """Where the runs of a sweep lie, in a folder of its name; below the working directory."""
@@ -34,6 +37,8 @@ def run_several(call: Call) -> None:
     """
     if call.config.sweep_id is not None:
         call = earlier(call.config.sweep_id)
+    refuse_missing_gpu(call.config)
+    refuse_missing(call.config)
     folder = folder_of(call)
     runs = planned(call)
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +48,14 @@ def run_several(call: Call) -> None:
     if call.config.only_createsweep:
         print(f"{len(runs)} runs planned; start them with: python main.py --sweep_id {folder.name}")
         return
-    run_all(PAPER, "main", runs, out=folder.absolute(), threads=call.config.threads or None)
+    run_all(
+        PAPER,
+        "main",
+        runs,
+        out=folder.absolute(),
+        jobs=1 if choose_device(call.config.device).type == "cuda" else None,  # of one GPU
+        threads=call.config.threads or None,
+    )
 
 
 def folder_of(call: Call) -> Path:

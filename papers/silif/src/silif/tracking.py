@@ -45,7 +45,7 @@ def tracked(config: Config, job: Job, folder: Path) -> Iterator[None]:
     run = _package().init(
         project=f"SiLIF_{config.dataset_name.upper()}_runs",
         name=folder.name,
-        group=config.sweep_name,
+        group=folder.parent.name,
         config=to_dict(config),
     )
     best = 0.0
