@@ -6,7 +6,9 @@ from core.settings import evaluation_parser
 
 def main() -> None:
     """Parse first: --help needs no PyTorch."""
-    parser = evaluation_parser("no others")
+    parser = evaluation_parser(
+        "a state dict with the authors' names, *.pth, beside its config.yaml"
+    )
     parser.add_argument("--protocol", choices=["published", "clean"], help="see main.py --help")
     options = parser.parse_args()
     from bsnn.paper import BSNN_PAPER

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import math
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,8 @@ from bsnn.config import PAPER
 from bsnn.files import published_rate, results
 from bsnn.models import BSNN
 from bsnn.paper import BSNN_PAPER
-from bsnn.published import from_published
+from bsnn.published import from_published, read
+from core.errors import UserError
 from core.paper import read_own
 from core.testing import assert_same_run, call_script, facts, message, rows, stop_at
 from core.training.progress import RunProgress
@@ -104,6 +108,21 @@ def test_weights_survive_the_authors_names(tmp_path: Path) -> None:
     theirs = torch.load(out / "checkpoints/best_model.pth", weights_only=True)
     assert {"snn.0.V_slow", "snn.0.v_thresh", "snn.1.alpha"} <= set(theirs)
     model.load_state_dict(from_published(theirs))
+    found = read(out / "checkpoints/best_model.pth", argparse.Namespace())
+    assert replace(found.config, out=None) == loaded.config
+    assert found.weights.keys() == loaded.weights.keys()
+    path = tmp_path / "theirs.pth"
+    thresholds = theirs.pop("snn.0.v_thresh")
+    torch.save(theirs, path)
+    with pytest.raises(UserError, match="--print_config"):
+        read(path, argparse.Namespace())
+    shutil.copy(out / "config.yaml", tmp_path)
+    with pytest.raises(UserError, match="save v_thresh of every layer"):
+        read(path, argparse.Namespace())
+    text = (out / "config.yaml").read_text().replace("fix_w_in: false", "fix_w_in: true")
+    (tmp_path / "config.yaml").write_text(text)
+    again = read(path, argparse.Namespace()).weights["snn.0.neuron.threshold"]
+    torch.testing.assert_close(again, thresholds)
 
 
 def test_a_folder_of_the_authors_code_is_refused(

@@ -144,7 +144,11 @@ def draw_convergence(
         if claim.config and claim.metric == "test_accuracy":
             about.setdefault(claim.config, claim)
     order = list(about)
-    for name, groups in _by_place(records).items():
+    # what repeats a measured epoch or two has no convergence to show
+    repeats = {claim.config for claim in claims if claim.config and claim.kind == "exact"}
+    repeats -= {claim.config for claim in claims if claim.kind != "exact"}
+    shown = [run for run in records if run.fields.get("config_file") not in repeats]
+    for name, groups in _by_place(shown).items():
         configs = sorted(groups, key=lambda c: (order.index(c) if c in order else len(order), c))
         label = _labels({c: about[c].model for c in configs if c in about}, configs, titles or {})
         longest = max(len(run.curve) for runs in groups.values() for run in runs)

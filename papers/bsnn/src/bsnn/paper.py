@@ -12,6 +12,7 @@ from torch import nn
 from bsnn.config import CONFIGS, PAPER, Config, run_name
 from bsnn.models import BSNN, build, refit
 from bsnn.objective import make_objective
+from bsnn.published import read
 from bsnn.task import TimedTask, load_task
 from core.paper import Paper, Recipe, Tests
 from core.training.job import Trained
@@ -68,5 +69,6 @@ BSNN_PAPER = Paper(
     recipe=recipe,
     run_name=run_name,
     tests=lambda config: Tests(1, "best" if config.save_best else "last"),
+    read_foreign=read,
     evaluation_flags=("protocol",),
 )

@@ -1,0 +1,205 @@
+"""Figure 4 from records: accuracy, firing rate and balance of the five experiments over epochs."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from bsnn.colours import BLUE, GREEN, RED, VIOLET, YELLOW
+from bsnn.config import PAPER
+from core.files import write_text_atomically
+from core.plots import figure
+from core.plots.curves import epoch_axis
+from core.records import load_records
+from core.records.grid import counted_runs, grid, rounded
+from core.records.pictures import Drawn
+from core.records.readme import update_between_markers
+from core.records.store import Record
+
+FOLDER = PAPER / "results" / "figures"
+PAGE = PAPER / "results" / "figure4.md"
+EXPERIMENTS = {
+    "baseline_multispike": "baseline",
+    "baseline_singlespike": "baseline, single spike",
+    "lsm": "LSM",
+    "cuba_fixed": "CUBA",
+    "train_all": "train W and alpha",
+}
+"""Ending of the configuration's name -> what the experiment is called."""
+BASELINE = "baseline"
+SEEDS: dict[str, tuple[int, ...]] = {"published": (0, 1, 3), "clean": tuple(range(10))}
+"""Declared for each protocol: three trials of one command, and ten."""
+PREFIX = {"published": "fig4", "clean": "clean"}
+PUBLISHED_ACCURACY = 97.6
+LAST = 5
+"""Epochs of the end that are averaged, as the authors do it."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Trials of one configuration, each as values over epochs 1, 2, ...
+
+    Attributes:
+        label: What it is called.
+        runs: Finished ones of declared seeds, in their order.
+    """
+
+    label: str
+    runs: Sequence[Record]
+
+    def values(self, key: str) -> np.ndarray:
+        """``[trials, epochs]``, as far as the shortest trial goes; NaN where not measured."""
+        rows = [[row for row in run.curve if row["epoch"]] for run in self.runs]
+        epochs = min(map(len, rows))
+        return np.array([[_number(row.get(key)) for row in trial[:epochs]] for trial in rows])
+
+    def last(self, key: str) -> float:
+        """Mean over trials and the last epochs."""
+        return float(self.values(key)[:, -LAST:].mean())
+
+    @property
+    def best_trial(self) -> Record:
+        """The one with the highest validation accuracy."""
+        highest = self.values("val_accuracy").max(1)
+        return self.runs[int(highest.argmax())]
+
+
+def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
+    """Draw Figure 4 by either protocol, and write its table.
+
+    Args:
+        tell: Is told what could not be drawn, and why.
+
+    Raises:
+        UserError: Records are damaged.
+    """
+    records = load_records(PAPER)
+    tables: dict[str, str] = {}
+    for protocol in PREFIX:
+        experiments = experiments_of(records, protocol)
+        if not experiments:
+            tell(f"no run of configs/{PREFIX[protocol]}_*.yaml is recorded, so there is no figure")
+            continue
+        tables[protocol] = table(experiments)
+        path = draw(experiments, FOLDER / f"figure4_{protocol}.png", protocol=protocol)
+        yield Drawn(path, _caption(experiments, protocol))
+    write_page(tables)
+
+
+def experiments_of(records: Sequence[Record], protocol: str) -> list[Experiment]:
+    """The experiments that have a run; of two runs of a seed, the later one."""
+    found = []
+    for stem, label in EXPERIMENTS.items():
+        config = f"configs/{PREFIX[protocol]}_{stem}.yaml"
+        runs = {
+            int(run.fields["seed"]): run
+            for run in records
+            if run.kind == "train"
+            and run.fields["config_file"] == config
+            and run.status == "finished"
+            and not run.changes
+            and run.fields["seed"] in SEEDS[protocol]
+        }
+        if runs:
+            found.append(Experiment(label, [runs[seed] for seed in sorted(runs)]))
+    return found
+
+
+def draw(experiments: Sequence[Experiment], path: Path, *, protocol: str) -> Path:
+    """Three panels over epochs, one above the other: mean and standard deviation over trials."""
+    panels = {
+        "val_accuracy": "validation accuracy (%)",
+        "val_batch_rate": "spikes per neuron and step",
+        "val_balance_lowpass": "balance (low-pass)",
+    }
+    with figure(path, width=7.5, height=9) as fig:
+        axes = fig.subplots(3, sharex=True)
+        for axis, (key, name) in zip(axes, panels.items(), strict=True):
+            for experiment, color in zip(experiments, _COLORS, strict=False):
+                _band(axis, experiment.values(key), experiment.label, color)
+            axis.set_ylabel(name)
+        axes[0].axhline(PUBLISHED_ACCURACY, color="black", linewidth=0.8, linestyle="--")
+        axes[0].annotate("97.6 % published", (1, PUBLISHED_ACCURACY), fontsize=8, va="bottom")
+        axes[0].set_title(f"cue accumulation, protocol {protocol}")
+        axes[1].set_yscale("log")
+        axes[2].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, fontsize=9)
+        axes[2].set_xlabel("epoch")
+        epoch_axis(axes[2])
+    return path
+
+
+_COLORS = (BLUE, GREEN, VIOLET, YELLOW, RED)
+
+
+def _band(axis: Axes, values: np.ndarray, label: str, color: str) -> None:
+    epochs = np.arange(1, values.shape[1] + 1)
+    mean, spread = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else 0.0
+    axis.plot(epochs, mean, color=color, label=label)
+    lower = np.maximum(mean - spread, mean.min() * 0.1) if mean.min() > 0 else mean - spread
+    axis.fill_between(epochs, lower, mean + spread, color=color, alpha=0.2, linewidth=0)
+
+
+def table(experiments: Sequence[Experiment]) -> str:
+    """What the authors print of such a figure, and how much less each network spikes."""
+    baseline = next((e.last("val_batch_rate") for e in experiments if e.label == BASELINE), None)
+    rows = [_row(experiment, baseline) for experiment in experiments]
+    return grid(tuple(rows[0]), rows)
+
+
+def _row(experiment: Experiment, baseline: float | None) -> Mapping[str, str]:
+    accuracy = experiment.values("val_accuracy")
+    rate = experiment.last("val_batch_rate")
+    fewer = "" if not baseline else f"{100 * (1 - rate / baseline):.1f}"
+    tests = experiment.best_trial.fields.get("tests") or {}
+    return {
+        "experiment": experiment.label,
+        "trials": str(len(experiment.runs)),
+        "best (%)": rounded(float(accuracy.max()), 2),
+        "trial mean (%)": rounded(float(accuracy.mean(0).max()), 2),
+        f"last {LAST} epochs (%)": _spread(accuracy[:, -LAST:].mean(1)),
+        "test of the best trial (%)": rounded(tests.get("accuracy"), 2),
+        "spikes per neuron and step": f"{rate:.3g}",
+        "fewer than baseline (%)": "" if experiment.label == BASELINE else fewer,
+        "balance": rounded(experiment.last("val_balance_lowpass"), 3),
+    }
+
+
+def _spread(values: np.ndarray) -> str:
+    if len(values) < 2:
+        return rounded(float(values.mean()), 2)
+    return f"{values.mean():.2f} ± {statistics.stdev(values.tolist()):.2f}"
+
+
+def write_page(tables: Mapping[str, str]) -> None:
+    """Write ``results/figure4.md`` and the block of the README."""
+    shown = tables.get("published", "Nothing has been run yet.")
+    update_between_markers(PAPER / "README.md", "figure 4", shown)
+    parts = [
+        "# Figure 4: [bsnn](../README.md)",
+        f"Written by `core figures bsnn`. Published: {PUBLISHED_ACCURACY:.2f} %, the best of the "
+        "paper's networks (the abstract does not say which), and up to 99.9 % fewer spikes than "
+        "unbalanced networks. Best: over trials and epochs; trial mean: the highest mean over "
+        f"trials; the last columns are means over trials and the last {LAST} epochs. Accuracies by "
+        "the published protocol are means over batches, on the samples that select the epoch.",
+    ]
+    for protocol, text in tables.items():
+        parts += [f"## Protocol {protocol}", text, f"![Figure 4](figures/figure4_{protocol}.png)"]
+    write_text_atomically(PAGE, "\n\n".join(parts) + "\n")
+
+
+def _caption(experiments: Sequence[Experiment], protocol: str) -> str:
+    least, most = (f(len(e.runs) for e in experiments) for f in (min, max))
+    trials = counted_runs(most) if least == most else f"{least} to {counted_runs(most)}"
+    return (
+        f"Figure 4 by the {protocol} protocol: validation accuracy, firing rate and low-pass "
+        f"balance of the experiments over epochs, mean and standard deviation of {trials}"
+    )
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
