@@ -24,6 +24,10 @@ from core.layers.dropout import Dropout
 from core.neurons import Neuron
 from core.scan import Case, choose
 
+#: Seconds of a warm-up that are no reason to stop: gigabytes that are touched for the first time
+#: take longer than all that is done with them.
+PATIENCE = 60.0
+
 
 def build(step: Step, backend: str) -> Network:
     """The network of a row, the same weights in every call."""
@@ -106,7 +110,7 @@ def measure_step(step: Step, options: Options) -> dict[str, Any]:
     public = options.public_loop and not step.for_growth
     if public and step.public_steps is None:
         contestants["public"] = _public(step, device)
-    times = interleaved(contestants, repeats, device)
+    times = interleaved(contestants, repeats, device, patience=PATIENCE)
     del contestants
     ours, reference = times["auto"], times["reference"]
     network = build(step, "auto").to(device)
@@ -150,7 +154,7 @@ def _public_loop(
     if step.public_steps is None or not asked:
         return {"public_loop_seconds": measured, "public_loop": "measured" if asked else "not run"}
     points = [
-        (steps, seconds(_public(replace(step, steps=steps), device), device))
+        (steps, seconds(_public(replace(step, steps=steps), device), device, short=True))
         for steps in step.public_steps
     ]
     a, b = through_origin(*points)

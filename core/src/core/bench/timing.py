@@ -54,7 +54,11 @@ def seconds(contestant: Contestant, device: torch.device, *, short: bool = False
 
 
 def interleaved(
-    contestants: Mapping[str, Contestant], repeats: int, device: torch.device
+    contestants: Mapping[str, Contestant],
+    repeats: int,
+    device: torch.device,
+    *,
+    patience: float = PATIENCE,
 ) -> dict[str, float]:
     """Median wall time of each, in seconds, after one pass each to warm up.
 
@@ -66,12 +70,12 @@ def interleaved(
     times_before: dict[str, float] = {}
     for round_number in range(repeats + 1):
         for name, contestant in contestants.items():
-            if round_number and any(taken > PATIENCE for taken in times[name]):
+            if round_number and any(taken > patience for taken in times[name]):
                 continue
             short = bool(round_number) and times_before[name] < SHORT
             taken = seconds(contestant, device, short=short)
             times_before[name] = taken
-            if round_number or taken > PATIENCE:
+            if round_number or taken > patience:
                 times[name].append(taken)
     for contestant in contestants.values():
         contestant.reset()

@@ -135,7 +135,7 @@ class Step:
 def _speech_commands(name: str, neuron: str, steps: int = 300) -> Step:
     """The paper's recipe on SSC at 4 ms; shorter ones for the growth."""
     whole = Step(name, neuron, False, steps, 256, (140, 512, 512, 35), 0.5, 0.03)
-    return replace(whole, **({"public_steps": (50, 100)} if steps == 300 else {"for_growth": True}))
+    return replace(whole, **({"public_steps": (75, 150)} if steps == 300 else {"for_growth": True}))
 
 
 STEPS: dict[str, Step] = {

@@ -71,6 +71,10 @@ class S4DKernel(nn.Module):
         coarse_HNM = C_HN[..., None] * torch.exp(dtA_HN[..., None] * (m * lags_M))
         return 2.0 * (coarse_HNM.mT @ fine_HNM).real.flatten(1)[:, :steps]
 
+    def respond(self, x_BHT: Tensor) -> Tensor:
+        """The convolution of ``K`` with ``x``."""
+        return causal(x_BHT, self(x_BHT.shape[-1]))
+
 
 class DropoutNd(nn.Module):
     """Dropout of whole channels: one mask per sample and channel, the same in all steps.
@@ -119,7 +123,7 @@ class S4D(nn.Module):
 
     def forward(self, x_BHT: Tensor) -> tuple[Tensor, None]:
         """The output, and no spikes."""
-        y_BHT = causal(x_BHT, self.kernel(x_BHT.shape[-1])) + self.D[:, None] * x_BHT
+        y_BHT = self.kernel.respond(x_BHT) + self.D[:, None] * x_BHT
         output_BHT: Tensor = self.output_linear(self.dropout(nn.functional.gelu(y_BHT)))
         return output_BHT, None
 

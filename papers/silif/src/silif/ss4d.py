@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from silif.s4d import DropoutNd, S4DKernel, causal, mixture
+from silif.s4d import DropoutNd, S4DKernel, mixture
 from silif.sdn import SS4DNeuron, make_neuron
 
 
@@ -45,7 +45,7 @@ class SS4D(nn.Module):
 
     def forward(self, x_BHT: Tensor) -> tuple[Tensor, Tensor]:
         """The output and the spikes, ``[B, H, T]`` both."""
-        y_BHT = causal(x_BHT, self.kernel(x_BHT.shape[-1])) + self.D[0, :, None] * x_BHT
+        y_BHT = self.kernel.respond(x_BHT) + self.D[0, :, None] * x_BHT
         spikes_BHT = self.neuron(y_BHT / torch.exp(self.ln_vth))
         output_BHT: Tensor = self.output_linear(self.dropout(spikes_BHT))
         return output_BHT, spikes_BHT
