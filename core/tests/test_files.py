@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from pathlib import Path
 from typing import BinaryIO
 
@@ -74,6 +75,22 @@ def test_stopped_in_the_middle(error: BaseException, tmp_path: Path) -> None:
 
     with pytest.raises(type(error)):
         write_atomically(path, half)
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_disk_that_takes_half_keeps_nothing_of_it(tmp_path: Path) -> None:
+    """Not even closing the file works then, and what was written would take room for ever."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as told:
+            write_text_atomically(path, "new" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert told.value.filename == str(path)
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.txt"]
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from core import plots
+from core.plots.style import figure
 
 
 def metric_rows(values: list[float | None], *, best: int = 0) -> list[dict[str, object]]:
@@ -257,6 +260,23 @@ def test_before_and_after_share_bins(tmp_path: Path, saved_axes: list[Axes]) -> 
     assert len(untrained) == 24
     assert (readout.get_xlabel(), second.get_xlabel()) == ("a", "b")
     assert legend(first) == ["untrained", "trained"]
+
+
+def test_an_earlier_picture_stays_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"earlier")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"), figure(path, width=1, height=1):
+        pass
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [
+        ("a.png", b"earlier")
+    ]
 
 
 def test_nothing_is_written_when_drawing_fails(tmp_path: Path) -> None:

@@ -157,6 +157,54 @@ def test_nothing_is_started_where_a_flag_is_wrong_or_a_folder_holds_another_run(
     assert len(starts(paper / "runs" / "nine")) == 2
 
 
+def test_a_run_that_cannot_be_started_does_not_stop_the_others(paper: Path) -> None:
+    out = paper / "sweep"
+    (out / "train-seed0.log").mkdir(parents=True)
+    with pytest.raises(RunFailed, match=r"1 of 2 .* it cannot be started: .*seed0\.log: Is a dir"):
+        sweep("--seeds", "0-1", "--out", str(out))
+    assert json.loads((out / "train-seed1/run.json").read_text())["status"] == "finished"
+    (paper / "file").touch()
+    with pytest.raises(RunFailed, match=r"1 of 1 runs failed.*be started: .*: File exists"):
+        sweep("--seeds", "0", "--out", str(paper / "file"))
+
+
+def test_what_is_no_folder_is_refused_before_anything_starts(paper: Path) -> None:
+    out = paper / "sweep"
+    out.mkdir()
+    (out / "train-seed1").write_text("mine")
+    with pytest.raises(UserError, match=r"train-seed1 is no folder to run in \(Not a directory\)"):
+        sweep("--seeds", "0-1", "--out", str(out))
+    with pytest.raises(UserError, match="--jobs and --threads must be at least 1"):
+        sweep("--seeds", "0-1", "--jobs", "0")
+    assert [path.name for path in out.iterdir()] == ["train-seed1"]
+
+
+def test_no_run_is_left_alone_by_a_sweep_that_breaks(paper: Path) -> None:
+    script = Script(paper, "train.py")
+    runs = prepare(script, plan([], [0], {"wait": ["30"]}, stem="train"), paper / "sweep")
+
+    def broken(seen: object) -> None:
+        raise RuntimeError("the terminal is gone")
+
+    with pytest.raises(RuntimeError, match="terminal"):
+        execute(runs, script, jobs=1, show=broken)
+    assert runs[0].process is not None
+    assert runs[0].process.poll() is not None
+
+
+def test_folders_that_go_away_under_a_run_are_a_failure_of_that_run(paper: Path) -> None:
+    script = Script(paper, "train.py")
+    out = paper / "sweep"
+    runs = prepare(script, plan([], [0], {"wait": ["0.3"]}, stem="train"), out)
+
+    def remove(seen: object) -> None:
+        if (out / "train-wait-0.3-seed0" / "metrics.jsonl").exists():
+            shutil.rmtree(out)
+
+    with pytest.raises(RunFailed, match=r"1 of 1 runs failed.*seed0\.log: No such file"):
+        execute(runs, script, jobs=1, show=remove, pause=0.02)
+
+
 def test_finished_runs_are_recorded(paper: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep("--seeds", "0", "--record")  # no weights: the refusal is told, and stops nothing
     assert "finished (not recorded: " in capsys.readouterr().out

@@ -11,6 +11,7 @@ Ctrl-C, SIGTERM     130        the user or the system stopped it
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -48,6 +49,17 @@ class CannotRead(RunFailed):
     """Data that were there when the run started cannot be read any more."""
 
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""What the system says where a disk takes nothing more."""
+
+
+def explained(error: OSError) -> str:
+    """What the system says about a file, and the next step."""
+    file = f"{error.filename}: " if error.filename else ""
+    step = "make room" if error.errno in NO_ROOM else "check the path, and who may use it"
+    return f"{file}{error.strerror}; {step}, and give the same command again"
+
+
 class _Notices(logging.Handler):
     """Lines on whatever the standard error output is at that moment."""
 
@@ -59,9 +71,10 @@ def run_main(main: Callable[[], object]) -> None:
     """Call ``main`` and leave the process with the exit code of the table above.
 
     Library code raises; only this function prints an error and exits, so that nothing below
-    a script ever calls ``sys.exit``. Notices of the scan (a kernel that is compiled, a
-    slower backend) and of checkpoints (names read without a wrapper's prefix) appear on the
-    standard error output.
+    a script ever calls ``sys.exit``. What the system says about a file, where nobody knew more to
+    say, is one message, too; the code is 1 for a disk that takes nothing, else 2. Notices of the
+    scan (a kernel that is compiled, a slower backend) and of checkpoints (names read without a
+    wrapper's prefix) appear on the standard error output.
     """
     if hasattr(sys.stdout, "reconfigure"):
         # A terminal that is not UTF-8 has no plus-minus, and a path may be no text at all.
@@ -79,6 +92,11 @@ def run_main(main: Callable[[], object]) -> None:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush
         sys.exit(1)
+    except OSError as error:
+        if error.errno is None:  # a library's own, and no word of the system
+            raise
+        print(f"error: {explained(error)}", file=sys.stderr)
+        sys.exit(1 if error.errno in NO_ROOM else 2)
     except KeyboardInterrupt as stop:  # whoever can be continued says how
         print(str(stop) or "stopped by the user", file=sys.stderr)
         sys.exit(130)

@@ -65,17 +65,18 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """
     _remove_left_behind(path)
     neighbour = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    with open(neighbour, "xb") as file:
-        try:
+    file = open(neighbour, "xb")  # noqa: SIM115  one that could not be made is not ours to remove
+    try:
+        with file:
             write(file)
             file.flush()
             sync(file.fileno())
-            file.close()
-            os.replace(neighbour, path)
-        except BaseException:
-            file.close()
-            neighbour.unlink(missing_ok=True)
-            raise
+        os.replace(neighbour, path)
+    except BaseException as error:
+        neighbour.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # of a write or a sync
+            error.filename = str(path)
+        raise
     try:
         folder = os.open(path.parent, os.O_RDONLY)
     except OSError:  # a system without folders that can be opened, or one that we may not list

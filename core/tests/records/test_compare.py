@@ -8,7 +8,8 @@ import pytest
 
 from core import cli
 from core.errors import UserError
-from core.records.compare import comparison_markdown, grouped, read_runs
+from core.records.compare import comparison_markdown, draw_comparison, grouped, read_runs
+from core.testing import contents
 
 from .conftest import make_run
 
@@ -46,6 +47,15 @@ def test_no_run_is_an_error(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "gone"):
         with pytest.raises(UserError, match="is no run and holds none"):
             read_runs([place])
+
+
+@pytest.mark.parametrize("name", ["", "a.xyz", "a"])
+def test_a_picture_has_a_name_of_a_picture(name: str, tmp_path: Path) -> None:
+    make_run(tmp_path / "run", [20.0, 85.0])
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=r"no name of a picture; let it end in \.png"):
+        draw_comparison(grouped(read_runs([tmp_path])), tmp_path / name)
+    assert contents(tmp_path) == before
 
 
 def test_the_command_prints_the_table_and_draws(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import matplotlib as mpl
 from cycler import cycler
 from matplotlib.figure import Figure
+
+from core.files import write_atomically
 
 STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
@@ -37,10 +40,13 @@ STYLE: dict[Any, Any] = {
 def figure(path: Path, *, width: float, height: float) -> Iterator[Figure]:
     """A figure of ``width`` x ``height`` inches in the house style, saved to ``path`` at the end.
 
-    The folder is made when it is missing. Nothing is written when the body raises.
+    The folder is made when it is missing. Nothing is written when the body raises, and
+    an earlier picture stays where the disk is full.
     """
     with mpl.rc_context(STYLE):
         fig = Figure(figsize=(width, height), layout="constrained")
         yield fig
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fig.savefig(path)
+        drawn = io.BytesIO()
+        fig.savefig(drawn, format=path.suffix.removeprefix(".") or "png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda file: file.write(drawn.getbuffer()))

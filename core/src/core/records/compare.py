@@ -22,6 +22,8 @@ _COLUMNS = (
     *("runs of", "data", "n", "epochs", "test accuracy, selected (%)", "last epoch (%)"),
     *("spikes per sample", "s per epoch"),
 )
+PICTURES = (".png", ".pdf", ".svg")
+"""Endings of pictures."""
 _FREE = {"seed", "device", "threads", "backend", *PLACE_KEYS}
 
 
@@ -138,10 +140,15 @@ def draw_comparison(groups: Mapping[str, Sequence[RunRead]], path: Path | None =
 
     Args:
         groups: From :func:`grouped`.
-        path: PNG to write; by default ``comparison.png`` in the folder all runs lie in.
+        path: picture to write; by default ``comparison.png`` in the folder all runs lie in.
+
+    Raises:
+        UserError: ``path`` is a folder, or has another ending than those of :data:`PICTURES`.
     """
     from core.plots import compare_curves  # matplotlib takes a second to import
 
+    if path is not None and (path.is_dir() or path.suffix not in PICTURES):
+        raise UserError(f"{path} is no name of a picture; let it end in {', '.join(PICTURES)}")
     if path is None:
         parents = [run.folder.parent for runs in groups.values() for run in runs]
         path = Path(os.path.commonpath(parents)) / "comparison.png"

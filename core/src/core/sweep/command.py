@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.errors import UserError
+from core.errors import UserError, explained
 from core.records.places import find_paper
 from core.sweep.execute import Run, Script, execute, prepare
 from core.sweep.plan import Planned, plan, read_seeds, read_settings
@@ -83,7 +83,7 @@ def run_all(
         there = ", ".join(sorted(path.name for path in paper.glob("*.py")))
         raise UserError(f"{paper} has no script {file}; there are {there}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    jobs = jobs or min(cores or 1, len(planned))
+    jobs = min(cores or 1, len(planned)) if jobs is None else jobs
     if jobs < 1 or (threads is not None and threads < 1):
         raise UserError("--jobs and --threads must be at least 1")
     called = Script(paper, file, threads or max(1, (cores or 1) // jobs))
@@ -118,8 +118,8 @@ def _record(run: Run, paper: Path, trial: bool, keep_weights: bool) -> str:
         record = record_run(run.folder, paper, trial=trial)
         if keep_weights:
             keep(run.folder, paper, record)
-    except UserError as error:
-        return f"(not recorded: {error})"
+    except (UserError, OSError) as error:
+        return f"(not recorded: {explained(error) if isinstance(error, OSError) else error})"
     return "and recorded"
 
 

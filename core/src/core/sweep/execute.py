@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import RunFailed, UserError
+from core.errors import RunFailed, UserError, explained
 from core.outside.text import from_yaml, read_yaml
 from core.sweep.plan import Planned
 from core.sweep.state import State, look, other_settings
@@ -163,12 +163,19 @@ def execute(
                     break
                 if run not in active:
                     again.discard(id(run))
-                    _start(run, script)
-                    active.append(run)
+                    try:
+                        _start(run, script)
+                    except OSError as error:
+                        run.problem = f"it cannot be started: {explained(error)}"
+                    else:
+                        active.append(run)
             show(runs)
             if not active and all(run.is_over for run in runs) and not again:
                 break
             time.sleep(pause)
+    except Exception:  # nobody would look after them
+        _stop(runs)
+        raise
     except KeyboardInterrupt:
         _stop(runs)
         done = sum(run.state.status == "finished" for run in runs)
@@ -202,8 +209,14 @@ def _look(run: Run, ended: Callable[[Run], None]) -> None:
     if run.state.status == "finished" and code == 0:
         ended(run)
     elif run.problem is None:
-        text = run.log.read_bytes().decode(errors="replace")
-        run.problem = f"killed by signal {-code}" if code < 0 else _last_line(text)
+        run.problem = f"killed by signal {-code}" if code < 0 else _last_line(_printed(run))
+
+
+def _printed(run: Run) -> str:
+    try:
+        return run.log.read_bytes().decode(errors="replace")
+    except OSError as error:
+        return explained(error)
 
 
 def _start(run: Run, script: Script) -> None:

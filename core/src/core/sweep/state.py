@@ -53,7 +53,11 @@ def look(folder: Path) -> State:
     Raises:
         UserError: There are files, but no run.
     """
-    if not folder.exists() or not any(path.name != ".lock" for path in folder.iterdir()):
+    try:
+        empty = not folder.exists() or all(path.name == ".lock" for path in folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder} is no folder to run in ({error.strerror})") from error
+    if empty:
         return State()
     running = in_use(folder)
     if running and not (folder / "run.json").is_file():
