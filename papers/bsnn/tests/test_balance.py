@@ -145,6 +145,19 @@ def test_strides_offsets_and_silence_are_no_trouble() -> None:
     assert balance(still) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.parametrize(
+    "where", [slice(0, 20), slice(-20, None), slice(130, 140), slice(500, 503)]
+)
+def test_what_happens_at_few_steps_is_not_missed(where: slice) -> None:
+    """The kernel sums the low-pass over a grid, whose weights pass to every step at both ends."""
+    drive = made_up(1200, 2, 7, 20)
+    mask = torch.zeros(1200, 1, 1)
+    mask[where] = 1.0
+    assert_by_definition(
+        replace(drive, x_TBI=drive.x_TBI * mask, spikes_TBN=drive.spikes_TBN * mask)
+    )
+
+
 def test_the_number_of_threads_changes_nothing() -> None:
     drive = made_up(50, 5, 7, 20)
     before = torch.get_num_threads()

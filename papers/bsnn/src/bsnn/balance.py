@@ -14,16 +14,13 @@ from scipy import signal
 from torch import Tensor
 
 from bsnn.currents import Drive, Source
+from bsnn.lowpass import ORDER, cutoff, padding
 from core.scan.cpu.backend import missing
 
 Traces: TypeAlias = NDArray[np.float64]
 
 WINDOW = 5
 """Steps of the median."""
-ORDER = 4
-CUTOFF, SHORT_CUTOFF = 0.05, 0.5
-"""Of the low-pass, in units of the Nyquist frequency; the latter below ``LONG`` steps."""
-LONG = 1000
 STILL = 1e-12
 """A current whose variance is a smaller part of its mean square never changes."""
 
@@ -47,17 +44,15 @@ def balance(drive: Drive) -> Balance:
     """Balance of one layer; for a network, layers of equal size are averaged.
 
     A neuron counts as 0 where one of its currents never changes. On the CPU it is computed by
-    :mod:`bsnn.kernel` where there are kernels, else by SciPy, sample by sample: the currents
-    themselves would be the largest arrays there are.
+    :mod:`bsnn.kernel` where there are kernels (correlations to about 1e-7), else by SciPy, sample
+    by sample: the currents themselves would be the largest arrays there are.
     """
     steps, samples = drive.x_TBI.shape[:2]
     sources = drive.sources()
     if _kernel_takes(sources):
         from bsnn.kernel import sums_of
 
-        sections = signal.butter(ORDER, _cutoff(steps), output="sos")
-        sums = sums_of(sources, sections, signal.sosfilt_zi(sections), _padding(steps))
-        found = correlation(sums.flatten(2), steps)
+        found = correlation(sums_of(sources).flatten(2), steps)
     else:
         one = [correlations(*drive.currents(slice(b, b + 1))) for b in range(samples)]
         found = torch.cat(one, 1)
@@ -112,16 +107,7 @@ def median_filtered(x_TM: Traces) -> Traces:
 def low_passed(x_TM: Traces) -> Traces:
     """Low-pass down each column, see :class:`Balance`."""
     steps = len(x_TM)
-    b, a = signal.butter(ORDER, _cutoff(steps))
+    b, a = signal.butter(ORDER, cutoff(steps))
     rows = np.ascontiguousarray(x_TM.T)
-    result: Traces = signal.filtfilt(b, a, rows, padlen=_padding(steps)).T
+    result: Traces = signal.filtfilt(b, a, rows, padlen=padding(steps)).T
     return result
-
-
-def _cutoff(steps: int) -> float:
-    return CUTOFF if steps >= LONG else SHORT_CUTOFF
-
-
-def _padding(steps: int) -> int:
-    """SciPy's default, or what there is."""
-    return min(3 * (ORDER + 1), steps - 1)
