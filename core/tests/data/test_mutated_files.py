@@ -9,6 +9,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,11 +18,23 @@ import soundfile
 from core.data import qtdb
 from core.data.archives import unpack_tar
 from core.data.audio import read_waveform
+from core.data.cifar10 import load_cifar10_jpeg
+from core.data.dvs import (
+    DvsEvents,
+    decode_aedat31,
+    decode_cifar10_dvs,
+    decode_nmnist,
+    read_recording,
+)
+from core.data.event_frames import _counted
+from core.data.event_sets import jobs_of
 from core.data.events import EventData, load_events
+from core.data.gesture import Sample, segments_of
 from core.data.heidelberg import load_hd
 from core.data.mnist import read_idx
 from core.data.qtdb import load_qtdb
 from core.data.speech_commands import load_sc
+from core.data.synthetic_dvs import encode_aedat31, encode_cifar10_dvs, encode_nmnist
 from core.data.synthetic_ecg import make_synthetic_ecg, write_qtdb_mat
 from core.data.synthetic_events import write_events
 from core.data.unpack import cached, unpacked
@@ -172,3 +185,71 @@ def test_archives(tmp_path: Path, layout: int) -> None:
         return cached(f"{next(count)}", lambda target: unpack_tar(path, target, top="hd_subset"))
 
     survives(read, tmp_path / "hd_subset.tar", mutants(content, 9))
+
+
+ENCODERS = {
+    "aedat31": (encode_aedat31, decode_aedat31),
+    "nmnist": (encode_nmnist, decode_nmnist),
+    "cifar10_dvs": (encode_cifar10_dvs, decode_cifar10_dvs),
+}
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+@pytest.mark.parametrize("split_by", ["number", "time"])
+def test_event_cameras(tmp_path: Path, kind: str, split_by: Literal["number", "time"]) -> None:
+    encode, decode = ENCODERS[kind]
+    generator = np.random.default_rng(0)
+    x, y = generator.integers(0, 34, (2, 40))
+    events = DvsEvents(np.arange(40) * 999, x, y, generator.integers(0, 2, 40))
+
+    def read(path: Path) -> object:
+        return _counted(Sample("a", 0, decode(read_recording(path), "a")), 3, split_by, 34)
+
+    survives(read, tmp_path / "a.bin", mutants(encode(events), 10))
+
+
+def test_labels_of_gestures(tmp_path: Path) -> None:
+    content = b"class,startTime_usec,endTime_usec\n" + b"".join(
+        b"%d,%d,%d\n" % (label, 9 * label, 9 * label + 5) for label in range(1, 12)
+    )
+    path = tmp_path / "user01_led_labels.csv"
+    survives(lambda path: segments_of(tmp_path, "user01_led"), path, mutants(content, 11))
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar.xz"])
+def test_archives_of_recordings(tmp_path: Path, suffix: str) -> None:
+    generator = np.random.default_rng(1)
+    recording = generator.integers(256, size=50, dtype=np.uint8).tobytes()
+    stream = io.BytesIO()
+    if suffix == ".zip":
+        name = "Train.zip"
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for number in range(3):
+                archive.writestr(f"Train/{number}/0000{number}.bin", recording)
+    else:
+        name = "nmnist_reconstructed_subset.tar.xz"
+        inner = io.BytesIO()
+        with tarfile.open(fileobj=inner, mode="w") as tar:
+            member = tarfile.TarInfo("train/3/00001.bin")
+            member.size = len(recording)
+            tar.addfile(member, io.BytesIO(recording))
+        stream.write(lzma.compress(inner.getvalue(), preset=0))
+
+    def read(path: Path) -> object:
+        jobs = jobs_of("nmnist", path.parent, "train", converter_cpus=None)
+        return [job() for job in jobs]
+
+    survives(read, tmp_path / name, mutants(stream.getvalue(), 12))
+
+
+def test_jpeg_images(tmp_path: Path) -> None:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    Image.fromarray(pixels).save(stream, "JPEG")
+    path = tmp_path / "train" / "cat" / "0001.jpg"
+    path.parent.mkdir(parents=True)
+    survives(
+        lambda path: load_cifar10_jpeg("train", tmp_path), path, mutants(stream.getvalue(), 13)
+    )
