@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.bench import growth, memory, steps
+from core.bench import growth, steps
 from core.bench.command import bench
 from core.bench.row import Options
 from core.bench.workloads import STEPS, Step, select
@@ -60,7 +60,7 @@ def test_a_long_public_loop_is_fitted_to_shorter_ones() -> None:
 def test_memory_of_a_step() -> None:
     """In this process, which may have memory to spare; of fresh ones, those of scans are tested."""
     step = Step("x", "SiLIF", False, 64, 16, (32, 256, 256, 8))
-    found = memory.resident_step_peak_mb(step, "auto")
+    found = steps.resident_step_peak_mb(step, "auto")
     if Path("/proc/self/clear_refs").exists():
         assert found is not None
         assert 0.0 <= found < 200.0

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from core.bench.loops import backend_output
-from core.bench.workloads import Inputs, Step, Workload, inputs
+from core.bench.workloads import Inputs, Workload, inputs
 from core.errors import RunFailed
 from core.outside.text import to_json
 
@@ -41,20 +41,14 @@ def peak_mb(workload: Workload, backend: str, inputs_here: Inputs) -> float | No
     """
     if inputs_here.current_TBH.device.type == "cuda":
         return allocated_mb(inputs_here, backend)
-    return _in_fresh_process(workload, backend)
+    return row_peak_mb("core.bench.memory", workload, backend)
 
 
-def step_peak_mb(step: Step, backend: str, device: torch.device) -> float | None:
-    """The same of a training step, above what network and input take; None on a GPU."""
-    return None if device.type == "cuda" else _in_fresh_process(step, backend)
-
-
-def _in_fresh_process(workload: Workload | Step, backend: str) -> float | None:
-    threads = torch.get_num_threads()
-    kind = type(workload).__name__
-    request = {kind: asdict(workload), "backend": backend, "threads": threads}
-    what = f"{workload.name} ({backend})"
-    return fresh_peak_mb("core.bench.memory", request, what, "; leave the row out with --rows")
+def row_peak_mb(module: str, row: Any, backend: str) -> float | None:
+    """:func:`fresh_peak_mb` of a row of the table, a dataclass, that ``module`` measures."""
+    request = {"row": asdict(row), "backend": backend, "threads": torch.get_num_threads()}
+    what = f"{row.name} ({backend})"
+    return fresh_peak_mb(module, request, what, "; leave the row out with --rows")
 
 
 def fresh_peak_mb(module: str, request: Any, what: str, hint: str = "") -> float | None:
@@ -109,15 +103,6 @@ def resident_peak_mb(workload: Workload, backend: str) -> float | None:
     return peak_of(make(workload.steps))
 
 
-def resident_step_peak_mb(step: Step, backend: str) -> float | None:
-    """The same of a training step."""
-    from core.bench.steps import own_contestant  # it imports this module
-
-    cpu = torch.device("cpu")
-    own_contestant(replace(step, steps=2), backend, cpu).run()
-    return peak_of(own_contestant(step, backend, cpu).run)
-
-
 def peak_of(run: Callable[[], object]) -> float | None:
     """How far one pass raises this process's memory, in MB; None where the system does not tell."""
     try:
@@ -149,12 +134,5 @@ def answer(measure: Callable[[Any], float | None]) -> None:
     print(to_json(measure(request)))
 
 
-def _asked(request: Any) -> float | None:
-    backend = request["backend"]
-    if "Step" in request:
-        return resident_step_peak_mb(Step(**request["Step"]), backend)
-    return resident_peak_mb(Workload(**request["Workload"]), backend)
-
-
 if __name__ == "__main__":
-    answer(_asked)
+    answer(lambda request: resident_peak_mb(Workload(**request["row"]), request["backend"]))

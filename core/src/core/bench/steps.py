@@ -15,7 +15,7 @@ from core.bench import peers
 from core.bench.growth import through_origin
 from core.bench.limits import COPIED_BYTES, copy_bandwidth, product_rate
 from core.bench.loops import index_time
-from core.bench.memory import step_peak_mb
+from core.bench.memory import answer, peak_of, row_peak_mb
 from core.bench.row import Options
 from core.bench.timing import Contestant, interleaved, seconds
 from core.bench.workloads import NEURONS, Step
@@ -208,3 +208,23 @@ def _inputs(step: Step, device: torch.device) -> tuple[Tensor, Tensor]:
         x_TBI = (torch.rand(step.steps, step.batch, step.sizes[0]) < step.input_rate).float()
         target_B = torch.randint(step.sizes[-1], (step.batch,))
     return x_TBI.to(device), target_B.to(device)
+
+
+def step_peak_mb(step: Step, backend: str, device: torch.device) -> float | None:
+    """Memory of a step above what network and input take, in MB; None on a GPU.
+
+    Raises:
+        RunFailed: As :func:`core.bench.memory.fresh_peak_mb`.
+    """
+    return None if device.type == "cuda" else row_peak_mb("core.bench.steps", step, backend)
+
+
+def resident_step_peak_mb(step: Step, backend: str) -> float | None:
+    """The same of this process, which has run two time steps before."""
+    cpu = torch.device("cpu")
+    own_contestant(replace(step, steps=2), backend, cpu).run()
+    return peak_of(own_contestant(step, backend, cpu).run)
+
+
+if __name__ == "__main__":
+    answer(lambda request: resident_step_peak_mb(Step(**request["row"]), request["backend"]))
