@@ -260,10 +260,14 @@ def test_who_runs_it() -> None:
             self.neuron = neuron
 
         def forward(self, x: Tensor) -> Tensor:
-            return scan(self.neuron, x)[0]
+            slow, _ = scan(self.neuron, x, pathways={"trace": torch.eye(6)})
+            return scan(self.neuron, x)[0] + slow
 
-    (line,) = explain(Model(), torch.ones(3, 2, 6))
-    assert str(line).startswith("neuron: BalancedLIF [3, 2, 6] on cpu")
+    found = explain(Model(), torch.ones(3, 2, 6))
+    assert [str(line).partition(" on cpu (gpu: ")[0] for line in found] == [
+        "neuron: recurrent BalancedLIF [3, 2, 6]",
+        "neuron: BalancedLIF [3, 2, 6]",
+    ]
 
 
 def test_the_kept_graph_knows_how_it_fires() -> None:

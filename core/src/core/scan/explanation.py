@@ -22,7 +22,7 @@ class Explained:
             where that has products and no neurons.
         neuron: Its class, or the layer's.
         shape: ``[T, B, N]``.
-        recurrent: Its spikes come back.
+        recurrent: Its spikes, or other fields of its state, come back.
         backend: What ran it; empty without neurons.
         reasons: Why none that comes before it in :data:`core.scan.BACKENDS` did, by name.
         products: Of input and weights, and why; none, where the layer does not use
@@ -76,7 +76,7 @@ class _Notes(Onlooker):
             self.paths.get(id(case.neuron), ""),
             type(case.neuron).__name__,
             tuple(case.current_TBN.shape),
-            case.recurrent_weight is not None,
+            case.recurrent_weight is not None or bool(case.pathways),
             backend,
             {faster.name: _reason(faster, case) for faster in before},
             products,
