@@ -15,6 +15,7 @@ from core.neurons import BRF, LI, LIF
 from core.neurons.base import Neuron
 from core.scan import Case, scan
 from core.scan.cpu import function
+from core.scan.cpu.kernel import CpuVariant
 from core.scan.gpu import backend as gpu
 
 from .scan_cases import NEURONS, Run, assert_same
@@ -155,8 +156,30 @@ def test_names_that_are_no_fields_are_refused_with_those_that_are() -> None:
         scan(LI(4), current, record=("voltage",))
     with pytest.raises(ValueError, match=r"LIF has spike, potential; did you mean 'potential'\?"):
         scan(LIF(4), current, record=("Potentials",))
-    with pytest.raises(ValueError, match=r"record=\('potential',\)"):
-        scan(LI(4), current, record="potential")
+    for odd in ("potential", True):
+        with pytest.raises(ValueError, match=r"record=\('potential',\)"):
+            scan(LI(4), current, record=odd)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"\['potential'\]"):
+        scan(LI(4), current, record=[["potential"]])  # type: ignore[list-item]
+
+
+def test_the_order_of_names_is_that_of_traces_and_of_no_kernel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    directions: list[tuple[int, ...]] = []
+    kernel = function._kernel
+
+    def seen(direction: str, variant: CpuVariant, name: str) -> Any:
+        directions.append(variant.traces)
+        return kernel(direction, variant, name)
+
+    monkeypatch.setattr(function, "_kernel", seen)
+    neuron, current = BRF(4), torch.rand(5, 2, 4)
+    onward = scan(neuron, current, backend="cpu", record=("u", "v"))[2]
+    back = scan(neuron, current, backend="cpu", record=("v", "u"))[2]
+    assert (list(onward), list(back)) == (["u", "v"], ["v", "u"])
+    assert all(torch.equal(onward[name], back[name]) for name in "uv")
+    assert directions[0] == directions[1] == tuple(sorted(directions[0]))
 
 
 def test_only_what_was_asked_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,15 +15,18 @@ def to_record(record: Sequence[str] | None, fields: Iterable[str], owner: str) -
         owner: Has them, for the message.
 
     Raises:
-        ValueError: A name that is none of them, or a text in place of a sequence of names.
+        ValueError: A name that is none of them, or something else than a sequence of names.
     """
-    if isinstance(record, str):
-        raise ValueError(f"record is a sequence of names, such as record=({record!r},)")
-    names, there = tuple(dict.fromkeys(record or ())), tuple(fields)
+    there = tuple(fields)
+    names = () if record is None else record
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        example = names if isinstance(names, str) else "potential"
+        raise ValueError(f"record is a sequence of names, such as record=({example!r},)")
+    names = tuple(names)
     for name in names:
         if name not in there:
             raise ValueError(f"nothing to record is called {name!r}: {known(name, there, owner)}")
-    return names
+    return tuple(dict.fromkeys(names))
 
 
 def known(name: str, fields: Sequence[str], owner: str) -> str:

@@ -70,10 +70,12 @@ def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any, Traces]:
         return reference.run(case, state)
     coefficients = [c if c.shape == (neurons,) else c.expand(neurons) for c in case.coefficients]
     before = [s.expand(batch, neurons) for s in state]
-    recorded = tuple(map(neuron.State._fields.index, case.record))
+    # In the order of the state, whatever was asked for first: it is the same kernel.
+    names = [name for name in neuron.State._fields if name in case.record]
+    recorded = tuple(map(neuron.State._fields.index, names))
     output, *rest = apply(
         *(case.graph, recorded, current, case.recurrent_weight, case.spike_mask_TBN),
         *(coefficients, before),
     )
-    after, traces = rest[: len(before)], rest[len(before) :]
-    return output, neuron.State(*after), dict(zip(case.record, traces, strict=True))
+    after, found = rest[: len(before)], dict(zip(names, rest[len(before) :], strict=True))
+    return output, neuron.State(*after), {name: found[name] for name in case.record}
