@@ -7,9 +7,7 @@ variable is read when a kernel is defined), and are compiled for a GPU without b
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,11 +18,9 @@ import pytest
 import torch
 from torch import Tensor
 
-import core.scan as scan_package
-from core.neurons import BRF, LIF, BalancedLIF, Neuron
-from core.scan import BACKENDS, Case, reference
+from core.neurons import BRF, LIF, Neuron
+from core.scan import Case, Traces, reference
 from core.scan.gpu import backend, function, kernels, module
-from core.scan.graph import Variant
 from core.scan.kinds import graph_of
 
 from .scan_cases import NEURONS as FUSABLE
@@ -104,12 +100,18 @@ def leaves_for(
 
 
 def run(where: str, neuron: Neuron, leaves: Leaves) -> tuple[Tensor, Any]:
+    """Output and final state."""
+    return run_traced(where, neuron, leaves, ())[:2]
+
+
+def run_traced(
+    where: str, neuron: Neuron, leaves: Leaves, record: tuple[str, ...]
+) -> tuple[Tensor, Any, Traces]:
     state = neuron.State(*[leaves[f"state.{field}"] for field in neuron.State._fields])
     weight, mask = leaves.get("weight"), leaves.get("mask")
-    case = Case(neuron, leaves["current"], weight, mask)
+    case = Case(neuron, leaves["current"], weight, mask, record=record)
     assert backend.not_taken(case) is None
-    output, final, _ = (backend if where == "gpu" else reference).run(case, state)
-    return output, final
+    return (backend if where == "gpu" else reference).run(case, state)
 
 
 def weighted(output: Tensor, final: Any) -> Tensor:
@@ -234,6 +236,44 @@ def test_gradients_of_a_part_of_the_results(part: str) -> None:
 
 
 @on_device
+@pytest.mark.parametrize(
+    ("name", "recurrent", "masked"),
+    [
+        ("LI", False, False),
+        ("BRF", True, True),
+        ("EveryOperation", False, True),
+        ("LIF", True, False),
+    ],
+)
+def test_traces(name: str, recurrent: bool, masked: bool) -> None:
+    neuron = NEURONS[name](17).to(DEVICE)
+    leaves = leaves_for(name, neuron, 6, 3, 17, recurrent=recurrent, masked=masked)
+    fields, found = neuron.State._fields[::-1], []
+    for where in ("reference", "gpu"):
+        output, final, traces = run_traced(where, neuron, leaves, fields)
+        assert tuple(traces) == fields
+        found.append((gradients(neuron, leaves, output, [*final, *traces.values()]), traces))
+    for field in fields:
+        torch.testing.assert_close(found[1][1][field], found[0][1][field], msg=field)
+    for key, expected in found[0][0].items():
+        assert ((found[1][0][key] - expected).abs() <= 1e-5 * expected.abs().max()).all(), key
+
+
+@on_device
+def test_the_gradient_of_one_of_two_traces() -> None:
+    neuron = BRF(5).to(DEVICE)
+    leaves = leaves_for("BRF", neuron, 4, 3, 5, recurrent=True)
+    found = []
+    for where in ("reference", "gpu"):
+        traces = run_traced(where, neuron, leaves, ("u", "v"))[2]
+        inputs = [leaves["current"], leaves["weight"], leaves["state.v"], *neuron.parameters()]
+        found.append(torch.autograd.grad(traces["v"].square().sum(), inputs))
+    for ours, expected in zip(found[1], found[0], strict=True):
+        assert expected.any()
+        torch.testing.assert_close(ours, expected)
+
+
+@on_device
 def test_two_runs_in_one_graph() -> None:
     neuron = BRF(5).to(DEVICE)
     leaves = leaves_for("BRF", neuron, 4, 3, 5, recurrent=True)
@@ -309,7 +349,8 @@ def test_kernels_compile_and_round_every_operation(
     target = importlib.import_module("triton.backends.compiler").GPUTarget("cuda", 80, 32)
     dtype = torch.float64 if double else torch.float32
     graph = graph_of(NEURONS[name](neurons).to(dtype), dtype, masked=False)
-    variant = Variant(graph, double, recurrent, parameters=True)
+    traces = tuple(range(graph.states)) if recurrent or neurons == 1 else ()
+    variant = kernels.GpuVariant(graph, double, recurrent, parameters=True, traces=traces)
     kernel = getattr(module.imported(kernels.module_text(variant)), direction)
     launch = function.geometry(recurrent, 1, neurons)
     fixed = {"KEEP": True, "WANTS_CURRENT": True, "SEGMENT": 16} | launch.tile
@@ -329,57 +370,3 @@ def test_kernels_compile_and_round_every_operation(
     assert not approximate
     # Double precision's exponential and quotient are made of such instructions.
     assert recurrent or double or "fma." not in ptx
-
-
-def test_core_imports_no_triton() -> None:
-    sources = list(Path(scan_package.__file__).parent.parent.rglob("*.py"))
-    assert len(sources) > 30
-    pattern = re.compile(r"^\s*(import|from) triton", re.MULTILINE)
-    assert [file for file in sources if pattern.search(file.read_text())] == []
-
-
-# --- what it does not take ----------------------------------------------------------------------
-
-
-def case(size: int = 3, neuron: Neuron | None = None, **more: Any) -> Case:
-    return Case(neuron or LIF(size), torch.ones(2, 1, size), **more)
-
-
-@pytest.mark.parametrize(
-    ("refused", "reason"),
-    [
-        (case(513, recurrent_weight=torch.eye(513)), "at most 512 neurons, not 513"),
-        (case(neuron=LIF(3).double()), "tau_mem is torch.float64 on cpu, the current torch.float3"),
-        (case(neuron=LIF(3).to("meta")), "tau_mem is torch.float32 on meta, .* on cpu"),
-        (case(recurrent_weight=torch.eye(3).half()), "recurrent weight is torch.float16"),
-        (case(pathways={"potential": torch.eye(3)}), r"no further recurrent pathway \(potential"),
-        (case(spike_mask_TBN=torch.ones(2, 1, 3).requires_grad_()), "no gradient of the spike mas"),
-        (case(neuron=BalancedLIF(3, firing="single_published")), "compares no neurons"),
-        (Case(LIF(3).half(), torch.ones(2, 1, 3).half()), "float32 and float64, not torch.float16"),
-    ],
-)
-def test_reasons(refused: Case, reason: str) -> None:
-    with pytest.raises(AssertionError, match=reason):
-        raise AssertionError(backend.not_taken(refused))
-
-
-def test_what_the_machine_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with monkeypatch.context() as patch:
-        patch.setattr(importlib.util, "find_spec", lambda name: None)
-        assert backend.unsupported(case()) == "Triton is not installed"
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    assert backend.unsupported(case()) == "no CUDA device"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert backend.unsupported(case()) is None
-    assert BACKENDS[0].refuses(case()) == "it takes tensors on cuda, not on cpu"
-
-
-# --- generated modules --------------------------------------------------------------------------
-
-
-def test_a_module_is_made_once_and_python_finds_its_source() -> None:
-    found = module.imported("def one():\n    return 1\n")
-    assert found is module.imported("def one():\n    return 1\n")
-    assert found.one() == 1
-    assert inspect.getsource(found.one) == "def one():\n    return 1\n"

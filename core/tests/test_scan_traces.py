@@ -13,10 +13,9 @@ from torch import Tensor
 from core.buffers import empty
 from core.neurons import BRF, LI, LIF
 from core.neurons.base import Neuron
-from core.scan import Case, scan
+from core.scan import scan
 from core.scan.cpu import function
 from core.scan.cpu.kernel import CpuVariant
-from core.scan.gpu import backend as gpu
 
 from .scan_cases import NEURONS, Run, assert_same
 
@@ -232,9 +231,3 @@ def test_fields_of_a_neuron_that_no_kernel_takes_are_recorded_by_the_reference()
     assert traces["rotating"].is_complex()
     traces["rotating"].imag.sum().backward()
     assert current.grad is not None
-
-
-def test_the_gpu_backend_refuses_by_name() -> None:
-    case = Case(LIF(4), torch.rand(5, 2, 4), record=("potential",))
-    assert gpu.not_taken(case) == "it records no fields of the state (potential)"
-    assert gpu.not_taken(Case(LIF(4), torch.rand(5, 2, 4))) is None

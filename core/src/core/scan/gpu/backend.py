@@ -46,8 +46,6 @@ def not_taken(case: Case) -> str | None:
         return f"it takes recurrent layers of at most {most} neurons, not {case.neuron.size}"
     if case.pathways:
         return f"it has no further recurrent pathway ({', '.join(case.pathways)})"
-    if case.record:
-        return f"it records no fields of the state ({', '.join(case.record)})"
     if reason := fused.refusal(case):
         return reason
     return "it compares no neurons of a layer (winner)" if case.graph.all_winners else None
@@ -59,7 +57,8 @@ def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces]:
     def apply(graph: StepGraph, recorded: tuple[int, ...], x: Tensor, *rest: Any) -> Any:
         weight, mask, coefficients, before = rest
         stacked = torch.stack(coefficients), torch.stack(before)
-        output, after = Scan.apply(x, *stacked, weight, mask, graph)
-        return output, *[field.clone() for field in after]  # no views: see the CPU's function
+        output, after, *traces = Scan.apply(x, *stacked, weight, mask, graph, recorded)
+        after = [field.clone() for field in after]  # no views: see the CPU's function
+        return output, *after, *traces
 
     return fused.run(case, state, apply)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from core.opaque import differentiable_once, tie
 from core.scan import fused
-from core.scan.gpu.kernels import module_text
+from core.scan.gpu.kernels import GpuVariant, module_text
 from core.scan.gpu.module import imported
-from core.scan.graph import StepGraph, Variant
+from core.scan.graph import StepGraph
 
 #: Steps between two kept states.
 SEGMENT = 16
@@ -61,7 +61,7 @@ def geometry(recurrent: bool, batch: int, neurons: int) -> Geometry:
 class _Launch:
     """What both directions of one scan share."""
 
-    variant: Variant
+    variant: GpuVariant
     shape: torch.Size
     segment: int
 
@@ -89,10 +89,11 @@ class _Launch:
 
 
 class Scan(torch.autograd.Function):
-    """Current ``[T, B, N]``, coefficients ``[c, N]``, state ``[s, B, N]`` -> output, state.
+    """Current ``[T, B, N]``, coefficients ``[c, N]``, state ``[s, B, N]`` -> output, state, traces.
 
-    With a recurrent weight and a spike mask, or None. Coefficients and state are contiguous, ``B``
-    is at least one. Gradients of gradients raise a RuntimeError.
+    Traces are sequences of the recorded fields, given by number. With a recurrent weight and a
+    spike mask, or None. Coefficients and state are contiguous, ``B`` is at least one. Gradients of
+    gradients raise a RuntimeError.
     """
 
     @staticmethod
@@ -104,19 +105,22 @@ class Scan(torch.autograd.Function):
         weight: Tensor | None,
         mask: Tensor | None,
         graph: StepGraph,
-    ) -> tuple[Tensor, Tensor]:
+        recorded: tuple[int, ...],
+    ) -> tuple[Tensor, ...]:
         """Run all steps."""
         ctx.tie = tie(current, coefficients, state, weight)
         keep = any(ctx.needs_input_grad)
-        variant = Variant(
+        variant = GpuVariant(
             graph,
             double=current.dtype == torch.float64,
             recurrent=weight is not None,
             parameters=ctx.needs_input_grad[1],
+            traces=recorded,
         )
         launch = ctx.launch = _Launch(variant, current.shape, SEGMENT)
         current, mask = current.contiguous(), None if mask is None else mask.contiguous()
         output, final = torch.empty_like(current), torch.empty_like(state)
+        traces = [torch.empty_like(current) for _ in recorded]
         kept = current.new_empty((launch.segments if keep else 0, *state.shape))
         total = None if weight is None else torch.empty_like(current) if keep else current
         launch.run(
@@ -125,6 +129,7 @@ class Scan(torch.autograd.Function):
                 **{"x": current, "coefficients": coefficients, "mask": mask, "state": state},
                 **{"matrix": None if weight is None else weight.t().contiguous()},
                 **{"output": output, "final": final, "kept": kept, "total": total},
+                **{f"trace{f}": trace for f, trace in zip(recorded, traces, strict=True)},
             },
             KEEP=keep,
         )
@@ -135,12 +140,12 @@ class Scan(torch.autograd.Function):
             *((state, output.clone()) if ctx.needs_input_grad[3] else (None, None)),
         )
         ctx.set_materialize_grads(False)
-        return output, final
+        return output, final, *traces
 
     @staticmethod
     @differentiable_once(fused.TWICE)
     def backward(
-        ctx: Any, go: Tensor | None, final_gradient: Tensor | None
+        ctx: Any, go: Tensor | None, final_gradient: Tensor | None, *traces: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """Run all steps backwards."""
         total, coefficients, mask, kept, weight, state, output = ctx.saved_tensors
@@ -150,6 +155,10 @@ class Scan(torch.autograd.Function):
         go = torch.zeros_like(total) if go is None else go.contiguous()
         if final_gradient is None:
             final_gradient = torch.zeros_like(kept[0])
+        pairs = zip(launch.variant.traces, traces, strict=True)
+        given = {
+            f"gt{f}": torch.zeros_like(total) if g is None else g.contiguous() for f, g in pairs
+        }
         gx = total.new_empty(total.shape if whole else (0,))
         state_gradient = torch.empty_like(kept[0])
         elements = (coefficients.shape[0] if wants_coefficients else 0, *total.shape[1:])
@@ -162,6 +171,7 @@ class Scan(torch.autograd.Function):
                 **{"final_gradient": final_gradient.contiguous(), "gx": gx},
                 **{"scratch": total.new_empty((launch.segment, *kept.shape[1:]))},
                 **{"state_gradient": state_gradient, "coefficient_gradient": coefficient_gradient},
+                **given,
             },
             WANTS_CURRENT=whole,
         )
@@ -174,5 +184,5 @@ class Scan(torch.autograd.Function):
             coefficient_gradient.sum(1) if wants_coefficients else None,
             state_gradient if wants_state else None,
             weight_gradient,
-            *(None,) * 2,
+            *(None,) * 3,
         )

@@ -17,6 +17,7 @@ written, from memory: values in registers cannot be cut along the inner dimensio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from core.scan.gpu.writer import Writer, operations
 from core.scan.graph import Variant
@@ -37,7 +38,19 @@ def multiply(source, matrix, row, column, B, N,
 '''
 
 
-def module_text(variant: Variant) -> str:
+@dataclass(frozen=True)
+class GpuVariant(Variant):
+    """Which kernels of a neuron.
+
+    Attributes:
+        traces: Fields of the state, by number, of which ``forward`` writes a sequence ``trace{f}``
+            and ``backward`` reads the gradient ``gt{f}`` of one.
+    """
+
+    traces: tuple[int, ...] = ()
+
+
+def module_text(variant: GpuVariant) -> str:
     """A module with the kernels ``forward`` and ``backward``.
 
     All arrays are contiguous: sequences ``[T, B, N]``, states ``[states, B, N]``, coefficients
@@ -59,7 +72,7 @@ def module_text(variant: Variant) -> str:
 class _Kernel:
     """What both kernels share."""
 
-    def __init__(self, variant: Variant, writer: Writer) -> None:
+    def __init__(self, variant: GpuVariant, writer: Writer) -> None:
         self.variant, self.graph, self.writer = variant, variant.graph, writer
         self.tile = "[ROWS, COLUMNS]" if variant.recurrent else "[BLOCK]"
         self.table = operations(writer, tile=self.tile, double=variant.double)
@@ -139,6 +152,7 @@ class _Forward(_Kernel):
     def write(self) -> None:
         write, recurrent = self.writer.line, self.variant.recurrent
         arrays = ["x", "coefficients", "state", "final", "output", "kept"]
+        arrays += [f"trace{f}" for f in self.variant.traces]
         with self.writer.block(self.head("forward", [*arrays, *["total"] * recurrent], ["KEEP"])):
             self.place_tile()
             self.load_fields("s", "state + e")
@@ -161,6 +175,8 @@ class _Forward(_Kernel):
                 *after, output = self.evaluate(self.graph.forward)
                 self.assign("s", after)
                 self.store("output + at", output)
+                for f in self.variant.traces:
+                    self.store(f"trace{f} + at", f"s{f}")
                 if recurrent:
                     write("spikes = output + t * stride")
                     write("tl.debug_barrier()")  # other threads read what this one wrote
@@ -172,6 +188,7 @@ class _Backward(_Kernel):
         write = self.writer.line
         arrays = ["x", "coefficients", "kept", "scratch", "go", "final_gradient", "gx"]
         arrays += ["state_gradient", "coefficient_gradient"]
+        arrays += [f"gt{f}" for f in self.variant.traces]
         count = self.graph.coefficients if self.variant.parameters else 0
         with self.writer.block(self.head("backward", arrays, ["WANTS_CURRENT"])):
             self.place_tile()
@@ -210,6 +227,8 @@ class _Backward(_Kernel):
         self.load_fields("s", f"scratch + k * ({graph.states} * stride) + e")
         self.load_step()
         write(f"go_t = {self.load('go + at')}")
+        for f in self.variant.traces:
+            write(f"gs{f} = gs{f} + {self.load(f'gt{f} + at')}")
         results = self.evaluate(graph.backward[:count] + graph.backward[graph.coefficients :])
         for i, value in enumerate(results[:count]):
             write(f"gc{i} = gc{i} + {value}")
