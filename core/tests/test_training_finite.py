@@ -200,3 +200,19 @@ def test_weights_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^it holds a network that is lost: bias with NaN"):
         checkpoints.load_into(model, lost, "it")
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_squares_whose_sum_overflows_are_finite() -> None:
+    """Sixteen entries of 1e19 can be squared, but float32 does not hold the sum of the squares."""
+    parameter = nn.Parameter(torch.zeros(16))
+    model = nn.ParameterList([parameter])
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    descend((parameter * 1e19).sum(), model, optimizer, None)
+    assert parameter.tolist() == pytest.approx([-0.1] * 16)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    optimizer.zero_grad()
+    descend((parameter * 1e19).sum(), model, optimizer, 4.0)  # clipped by the true norm
+    assert parameter.tolist() == pytest.approx([-1.1] * 16)
+    optimizer.zero_grad()
+    with pytest.raises(NotFinite, match="largest entry 2e\\+19"):
+        descend((parameter * 2e19).sum(), model, optimizer, None)

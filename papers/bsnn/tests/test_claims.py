@@ -45,7 +45,10 @@ def test_measured_with_the_authors_code(place: str, metric: str) -> None:
         found += 1
         scale = {"test-accuracy": 100.0, "sop": 6 / 7 * 100 * 2250 * repeat}.get(metric, 1.0)
         assert claim.value == pytest.approx(float(values[-1]) * scale, rel=2e-4, abs=1e-4)
-        config = load_yaml(Config, PAPER / str(claim.config))
+        if claim.config is None:  # a network of NaN
+            assert (repeat, experiment) == (1, "train_all")
+            continue
+        config = load_yaml(Config, PAPER / claim.config)
         assert (config.repeat, config.n_epochs) == (repeat, len(values))
         assert claim.our_seeds == (0,)
         assert claim.evidence == "computed"

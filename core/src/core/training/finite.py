@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +29,19 @@ def require_finite(tensors: Mapping[str, Tensor], cause: str) -> None:
         NotFinite: Names the tensors; the place is left to the caller.
     """
     real = {name: t.detach() for name, t in tensors.items() if t.is_floating_point()}
-    if not math.isfinite(nn.utils.get_total_norm(list(real.values()))):
+    if not math.isfinite(total_norm(list(real.values()))):
         raise NotFinite(name_broken(real), "", cause)
+
+
+def total_norm(tensors: Sequence[Tensor]) -> Tensor:
+    """Norm of all entries together; infinite where one of them is too large to be squared.
+
+    Many that can be squared may have squares whose sum cannot be held: float64 holds it.
+    """
+    norm = nn.utils.get_total_norm(tensors)
+    if math.isfinite(norm) or not all(bool(t.square().isfinite().all()) for t in tensors):
+        return norm
+    return nn.utils.get_total_norm([tensor.double() for tensor in tensors])
 
 
 def name_broken(tensors: Mapping[str, Tensor]) -> str:

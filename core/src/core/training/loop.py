@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from core.errors import CannotRead, NotFinite
 from core.metrics import BatchResult, Metrics, Totals
-from core.training.finite import OVERFLOWED, likely_cause, name_broken, require_finite
+from core.training.finite import OVERFLOWED, likely_cause, name_broken, require_finite, total_norm
 
 Objective = Callable[[nn.Module, Tensor, Tensor], BatchResult]
 """``(model, inputs_TBI, targets) -> BatchResult``."""
@@ -59,7 +59,7 @@ def descend(
     loss.backward()
     gradients = {f"the gradient of {n}": p.grad for n, p in model.named_parameters()}
     present = {name: g for name, g in gradients.items() if g is not None}
-    norm = nn.utils.get_total_norm(list(present.values()))
+    norm = total_norm(list(present.values()))
     if not math.isfinite(norm):
         if not math.isfinite(loss.detach()):
             raise NotFinite("the loss", "", likely_cause(model))

@@ -132,6 +132,8 @@ class Config(Settings):
     """Firing rate, spikes per step, below which a neuron is too quiet."""
     reg_fmax: float = number(0.5, least=0, most=1e3)
     """Firing rate, spikes per step, above which a neuron is too loud."""
+    clip_norm: float | None = number(None, above=0, most=1e6)
+    """Largest global gradient norm; none for no clipping, as in the authors' code."""
     augment: bool = False
     """Augment the training audio of hd and sc."""
     trials: int = number(1, least=1, most=1000, metadata=_PLACE)

@@ -38,7 +38,7 @@ def recipe(config: Config, model: nn.Module, objective: Objective) -> Recipe:
     return Recipe(
         optimizer,
         schedule(optimizer),
-        backpropagation_step(objective, None),
+        backpropagation_step(objective, config.clip_norm),
         selects="val_accuracy",
         after_epoch=partial(after_epoch, config),
         stop=partial(pruned, config),
