@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from core.errors import run_main
 from core.training.run_folder import RESUME, RunFolder
 
 DEFAULTS = {"neuron": "brf", "seed": "0", "epochs": "3", "wait": "0", "fail": "0"}
@@ -80,4 +81,4 @@ def facts(settings: dict[str, str]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -192,17 +192,48 @@ def test_no_run_is_left_alone_by_a_sweep_that_breaks(paper: Path) -> None:
     assert runs[0].process.poll() is not None
 
 
+@pytest.mark.parametrize("wait", ["0", "0.3"])
+def test_two_sweeps_at_once_share_the_runs(
+    wait: str, paper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both see a run that waits and start it; the slower one waits for it, or finds it finished."""
+    script = Script(paper, "train.py")
+    (one,) = plan([], [0], {"wait": [wait]}, stem="train")
+    ended: list[Run] = []
+    others: list[subprocess.Popen[bytes]] = []
+    command = Script.command
+
+    def faster(self: Script, *arguments: str) -> list[str]:
+        """Between the look and the start another sweep starts the same run."""
+        monkeypatch.undo()
+        others.append(subprocess.Popen(command(self, *arguments), cwd=paper))
+        if wait == "0":
+            others[0].wait()
+        else:
+            while not (paper / "sweep" / one.name / "resume.pt").exists():
+                time.sleep(0.01)
+        return command(self, *arguments)
+
+    runs = prepare(script, [one], paper / "sweep")
+    monkeypatch.setattr(Script, "command", faster)
+    execute(runs, script, jobs=1, show=lambda _: None, ended=ended.append, pause=0.02)
+    assert others[0].wait() == 0
+    assert ended == runs
+    assert runs[0].problem is None
+    assert len(starts(paper / "sweep")) == 1
+
+
 def test_folders_that_go_away_under_a_run_are_a_failure_of_that_run(paper: Path) -> None:
     script = Script(paper, "train.py")
     out = paper / "sweep"
     runs = prepare(script, plan([], [0], {"wait": ["0.3"]}, stem="train"), out)
 
-    def remove(seen: object) -> None:
+    def move_away(seen: object) -> None:
         if (out / "train-wait-0.3-seed0" / "metrics.jsonl").exists():
-            shutil.rmtree(out)
+            out.rename(paper / "elsewhere")
 
     with pytest.raises(RunFailed, match=r"1 of 1 runs failed.*seed0\.log: No such file"):
-        execute(runs, script, jobs=1, show=remove, pause=0.02)
+        execute(runs, script, jobs=1, show=move_away, pause=0.02)
 
 
 def test_finished_runs_are_recorded(paper: Path, capsys: pytest.CaptureFixture[str]) -> None:

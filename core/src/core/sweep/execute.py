@@ -23,6 +23,8 @@ from core.outside.text import from_yaml, read_yaml
 from core.sweep.plan import Planned
 from core.sweep.state import State, look, other_settings
 
+REFUSED = 2
+"""Exit code of a process that did nothing, such as one whose run another has finished meanwhile."""
 PATIENCE = 120.0
 """Seconds that stopped runs get to write what they have."""
 
@@ -157,7 +159,9 @@ def execute(
             for run in runs:
                 _look(run, ended)
             todo = [r for r in runs if not r.is_over or id(r) in again]
-            active = [r for r in runs if r.process or r.state.status == "running"]
+            active = [
+                r for r in runs if r.process or (r.state.status == "running" and not r.is_over)
+            ]
             for run in todo:
                 if len(active) >= jobs or not _memory_allows(runs, active):
                     break
@@ -206,7 +210,9 @@ def _look(run: Run, ended: Callable[[Run], None]) -> None:
     if code is None:
         return
     run.process = None
-    if run.state.status == "finished" and code == 0:
+    if run.state.status == "running":  # another process was faster, and refused ours
+        return
+    if run.state.status == "finished" and code in (0, REFUSED):
         ended(run)
     elif run.problem is None:
         run.problem = f"killed by signal {-code}" if code < 0 else _last_line(_printed(run))
