@@ -206,8 +206,8 @@ def test_squares_whose_sum_overflows_are_finite() -> None:
     """Sixteen entries of 1e19 can be squared, but float32 does not hold the sum of the squares."""
     parameter = nn.Parameter(torch.zeros(16))
     model = nn.ParameterList([parameter])
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
-    descend((parameter * 1e19).sum(), model, optimizer, None)
+    adam = torch.optim.Adam(model.parameters(), lr=0.1)
+    descend((parameter * 1e19).sum(), model, adam, None)
     assert parameter.tolist() == pytest.approx([-0.1] * 16)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     optimizer.zero_grad()

@@ -44,3 +44,36 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: Any) -> 
 
 def test_tables_are_up_to_date() -> None:
     assert refresh(PAPER, write=False) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "flags"),
+    [
+        ("LIF", ("--track-balance", "--single-spike", "--currents", "corrected")),
+        ("RadLIF", ("--bidirectional", "--use-regularizers")),
+        ("GRU", ()),
+        ("MLP", ("--normalization", "layernorm")),
+        ("RLIF", ("--n-layers", 2, "--bidirectional", "--track-balance", "--slow-dynamics")),
+        ("RLIF", ("--balance", "--currents", "corrected", "--track-balance", "--gauss", 0.1)),
+    ],
+)
+def test_models_that_stop_the_authors_code(
+    model: str, flags: tuple[object, ...], tmp_path: Path
+) -> None:
+    """Without tracking, in a single batch, on spoken digits; then from its own checkpoint."""
+    out = tmp_path / "run"
+    common: list[object] = ["--model", model, "--dataset", "shd", "--data", "embedded"]
+    common += ["--neurons", 6, "--n-epochs", 1, "--batch-size", 1000, "--threads", 1]
+    assert call_script(PAPER, "main", *common, *flags, "--out", out) == 0
+    row = rows(out)[-1]
+    tracked = "--track-balance" in flags
+    assert ("val_balance_lowpass" in row) == tracked
+    assert call_script(PAPER, "evaluate", out / "best.safetensors", "--threads", 1) == 0
+
+
+def test_a_run_at_chance_ends(tmp_path: Path) -> None:
+    flags = ("--pruning-epochs", 0, "--pruning-threshold", 1, "--n-epochs", 3)
+    assert call_script(PAPER, "main", *TINY, *flags, "--out", tmp_path / "run") == 0
+    assert [row["epoch"] for row in rows(tmp_path / "run")] == [0, 1]
+    (warning,) = facts(tmp_path / "run")["warnings"]
+    assert "is below pruning_threshold" in warning["what"]
