@@ -74,7 +74,11 @@ def test_potentials_and_currents(case: str) -> None:
     layer = loaded(case, "auto")
     x_TBI = data["x"].transpose(0, 1)
     torch.manual_seed(123)
-    close("v", layer.potentials(x_TBI).transpose(0, 1), data["v"], 1e-5)
+    v_TBH = layer(x_TBI, record=("potential",)).traces["potential"]
+    if layer.bidirectional:  # the authors keep reversed sequences as further samples
+        onward, reversed_ = v_TBH.chunk(2, dim=2)
+        v_TBH = torch.cat([onward, reversed_.flip(0)], dim=1)
+    close("v", v_TBH.transpose(0, 1), data["v"], 1e-5)
     drive = drive_of(layer, x_TBI, data["spikes"].transpose(0, 1).to(torch.float32), published=True)
     currents = drive.currents()
     close("I_exc", currents.excitatory.transpose(0, 1), data["I_exc"], 1e-5)

@@ -34,8 +34,10 @@ def test_readout(case: str) -> None:
     assert readout.neuron.limits == pytest.approx(data["alpha_lim"].tolist())
     readout.load_state_dict(layer_names(part(data, "init_")))
     x_TBI = data["x"].transpose(0, 1).clone().requires_grad_()
-    y_BC = readout(x_TBI).y_BC
+    y_BC, _, traces = readout(x_TBI, record=("potential",))
     close("output", y_BC, data["out"], 1e-6)
+    shares_TBC = traces["potential"][int(data["t_crop"]) :].softmax(-1)
+    torch.testing.assert_close(shares_TBC.sum(0), y_BC)
     (y_BC * data["grad_out"]).sum().backward()
     assert x_TBI.grad is not None
     close("gradient of x", x_TBI.grad.transpose(0, 1), data["grad_x"], 1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from bsnn.config import Config
 from bsnn.quantisation import noisy, quantised
 from bsnn.theory import alpha_init, balanced, input_bound, refitted
-from core.layers import LayerOutput
+from core.layers import LayerOutput, TracedOutput
 from core.layers.normalization import normalize
 from core.layers.shell import Shell
 from core.neurons import Uniform
@@ -56,6 +57,7 @@ class BalancedLayer(Shell):
         config: ``N`` is ``neurons``; all other settings of a layer as they are called there.
     """
 
+    records = True
     W: Tensor
     V: Tensor
     V_slow: Tensor | None
@@ -102,29 +104,17 @@ class BalancedLayer(Shell):
         self.backend = config.backend
 
     def over_time(
-        self, x_TBI: Tensor, state: Any, generator: torch.Generator | None
-    ) -> LayerOutput:
-        """Output, spikes and final state, ``[2 B, N]`` of which the reversed sequences are second.
-
-        With ``quantize``, the weights themselves are overwritten.
-        """
-        spikes_TBN, state, _ = self._scanned(x_TBI, state, generator, ())
-        spikes_TBH = self.joined(spikes_TBN)
-        return LayerOutput(self.drop(spikes_TBH), spikes_TBH, state)
-
-    def potentials(self, x_TBI: Tensor) -> Tensor:
-        """Membrane potential of every step, ``[T, B, N]``; in both directions ``[T, 2 B, N]``."""
-        *_, traces = self._scanned(x_TBI, None, None, ("potential",))
-        return traces["potential"]
-
-    def _scanned(
         self,
         x_TBI: Tensor,
         state: Any,
         generator: torch.Generator | None,
-        record: tuple[str, ...],
-    ) -> tuple[Tensor, Any, dict[str, Tensor]]:
-        return scan(
+        record: Sequence[str] | None = None,
+    ) -> LayerOutput | TracedOutput:
+        """Output, spikes and final state, ``[2 B, N]`` of which the reversed sequences are second.
+
+        With ``quantize``, the weights themselves are overwritten.
+        """
+        spikes_TBN, state, traces = scan(
             self.neuron,
             self.input_current(x_TBI),
             recurrent_weight=self.recurrent_weight(),
@@ -132,9 +122,14 @@ class BalancedLayer(Shell):
             state=state,
             backend=self.backend,
             generator=generator,
-            record=record,
+            record=record or (),
             spend_current=True,
         )
+        spikes_TBH = self.joined(spikes_TBN)
+        result = LayerOutput(self.drop(spikes_TBH), spikes_TBH, state)
+        if record is None:
+            return result
+        return result.traced({name: self.joined(trace) for name, trace in traces.items()})
 
     def input_current(self, x_TBI: Tensor) -> Tensor:
         """Normalised input current of all steps, noise and quantisation included."""

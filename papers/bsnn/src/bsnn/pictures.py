@@ -37,7 +37,8 @@ def draw_sample(
     neuron = plots.looked_at(config.neurons)
     voltage, threshold, currents = None, None, None
     if isinstance(layer, BalancedLayer):
-        voltage = layer.potentials(x)[:, 0, neuron].numpy()
+        traces = layer(x, record=("potential",)).traces
+        voltage = traces["potential"][:, 0, neuron].numpy()
         threshold = float(layer.neuron.threshold[neuron])
     if config.track_balance:
         drive = drive_of(layer, x, spikes, published=config.currents == "published")  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from bsnn.config import Config
 from bsnn.layer import hold
 from core.layers.normalization import make_norm, normalize
-from core.layers.readout import ReadoutOutput
+from core.layers.readout import ReadoutOutput, TracedReadout
 from core.layers.sequence import SequenceModule
 from core.neurons import Neuron, Uniform
 from core.neurons.base import Potential
@@ -99,6 +100,7 @@ class CroppedReadout(SequenceModule):
         W: ``[C, I]``; None draws it.
     """
 
+    records = True
     W: Tensor
 
     def __init__(
@@ -119,13 +121,23 @@ class CroppedReadout(SequenceModule):
         self.backend = config.backend
 
     def over_time(
-        self, x_TBI: Tensor, state: Any, generator: torch.Generator | None
-    ) -> ReadoutOutput:
+        self,
+        x_TBI: Tensor,
+        state: Any,
+        generator: torch.Generator | None,
+        record: Sequence[str] | None = None,
+    ) -> ReadoutOutput | TracedReadout:
         """Scores ``[B, C]`` and the final state."""
         current_TBC = normalize(self.norm, project(x_TBI, self.W))
-        potential_TBC, state = scan(
-            self.neuron, current_TBC, state=state, backend=self.backend, generator=generator
+        potential_TBC, state, traces = scan(
+            self.neuron,
+            current_TBC,
+            state=state,
+            backend=self.backend,
+            generator=generator,
+            record=record or (),
         )
         shares_TBC = torch.softmax(potential_TBC[self.t_crop :], dim=-1)
         y_BC: Tensor = _SumOfSteps.apply(shares_TBC)
-        return ReadoutOutput(y_BC, state)
+        result = ReadoutOutput(y_BC, state)
+        return result if record is None else result.traced(traces)
