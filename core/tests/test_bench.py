@@ -240,7 +240,7 @@ def test_growth_fit() -> None:
 
 
 def test_curve_of_a_loop_that_fills_with_zeros() -> None:
-    a, b = growth.through_origin((50, 50 * 0.2 + 2500 * 0.01), (100, 100 * 0.2 + 10_000 * 0.01))
+    a, b = growth.through_origin([(T, 0.2 * T + 0.01 * T**2) for T in (50, 100, 200)])
     assert (a, b) == pytest.approx((0.2, 0.01))
 
 

@@ -29,15 +29,15 @@ def fit(sizes: Sequence[float], times: Sequence[float]) -> tuple[float, float, f
     return float(intercept), float(slope), 1.0 - left / all_of_it
 
 
-def through_origin(short: tuple[int, float], longer: tuple[int, float]) -> tuple[float, float]:
-    """``a`` and ``b`` of ``time = a T + b T^2`` through two points ``(T, time)``.
+def through_origin(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """``a`` and ``b`` of ``time = a T + b T^2``, least squares over points ``(T, time)``.
 
     What a loop that reads ``current[t]`` under autograd takes: work per step, and a whole sequence
     of zeros per step in its backward.
     """
-    (first, first_time), (second, second_time) = short, longer
-    b = (second_time / second - first_time / first) / (second - first)
-    return first_time / first - b * first, b
+    T, time = np.asarray(points, dtype=float).T
+    (a, b), *_ = np.linalg.lstsq(np.stack([T, T**2], axis=1), time, rcond=None)
+    return float(a), float(b)
 
 
 def growth_rows(

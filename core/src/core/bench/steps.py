@@ -148,19 +148,19 @@ def measure_step(step: Step, options: Options) -> dict[str, Any]:
 
 
 def _public_loop(
-    step: Step, asked: bool, measured: float | None, device: torch.device
+    step: Step, asked: bool, median: float | None, device: torch.device
 ) -> dict[str, Any]:
-    """Seconds of the public loop: measured beside the others, or fitted to shorter sequences."""
+    """Seconds of the public loop: the median beside the others, or of one pass at each length."""
     if step.public_steps is None or not asked:
-        return {"public_loop_seconds": measured, "public_loop": "measured" if asked else "not run"}
+        return {"public_loop_seconds": median, "public_loop": "measured" if asked else "not run"}
     points = [
-        (steps, seconds(_public(replace(step, steps=steps), device), device, short=True))
-        for steps in step.public_steps
+        (steps, seconds(_public(replace(step, steps=steps), device), device))
+        for steps in (*step.public_steps, step.steps)
     ]
-    a, b = through_origin(*points)
+    a, b = through_origin(points)
     return {
-        "public_loop_seconds": a * step.steps + b * step.steps**2,
-        "public_loop": "extrapolated",
+        "public_loop_seconds": points[-1][1],
+        "public_loop": "measured",
         "public_loop_points": [list(point) for point in points],
         "public_loop_a": a,
         "public_loop_b": b,

@@ -82,10 +82,10 @@ def peers_note(row: Row) -> str:
 
 
 def _public_note(row: Row) -> str:
-    """Where the public loop was timed, and the curve through it."""
-    points = " and ".join(f"{duration(t)} at T={steps}" for steps, t in row["public_loop_points"])
+    """What the public loop took, and the curve through it."""
+    points = ", ".join(f"{duration(t)} at T={steps}" for steps, t in row["public_loop_points"])
     return (
-        f"{row['workload']}: the public loop took {points}: time = "
+        f"{row['workload']}: the public loop took {points}; time = "
         f"{1e3 * row['public_loop_a']:.3g} ms x T + {1e3 * row['public_loop_b']:.3g} ms x T^2"
     )
 

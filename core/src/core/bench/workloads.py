@@ -100,8 +100,8 @@ class Step:
         sizes: Inputs, hidden layers, classes.
         dropout: Behind every hidden layer.
         input_rate: Share of the input that is one.
-        public_steps: Two shorter ``T`` at which the public loop is timed, where it would take
-            minutes at ``T``.
+        public_steps: Two shorter ``T`` at which the public loop, of which a pass takes minutes, is
+            timed, too; None for one that takes turns with the others.
         for_growth: Measured for the fit over ``T`` only: no public loop, no memory.
         tiny: Shrunk, so that its times say nothing.
     """
