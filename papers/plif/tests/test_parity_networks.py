@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from core.neurons import PLIF
 from core.paper import count_parameters
 from plif.config import LAYERS, Config
-from plif.layers import FrozenDropout, SequenceBatchNorm, Voting, neurons_of
+from plif.layers import FrozenDropout, SequenceBatchNorm, SpikePool, Voting, neurons_of
 from plif.models import EventNet, MnistNet, SpikingNet, Style, build
 from plif.objectives import objective, spread_of_tau, vote_loss
 from plif.paper import schedule
@@ -273,6 +273,19 @@ def test_dropout_with_a_frozen_mask(case: int) -> None:
         torch.testing.assert_close(x.grad, data["grad_x_run1"])
     assert torch.equal(layer.mask(x[0].detach()), data["mask_run2"])
     assert layer.eval()(x) is x
+
+
+@pytest.mark.parametrize("size", [(6, 8), (7, 5), (17, 17)])
+def test_pooling_is_pytorchs(size: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = (torch.rand(3, 4, *size, generator=generator) < 0.4).double()
+    outcomes = []
+    for pool in (SpikePool(), nn.MaxPool2d(2, 2)):
+        given = x.clone().requires_grad_()
+        pooled = pool(given)
+        (pooled * torch.linspace(-1, 2, pooled.numel()).view_as(pooled)).sum().backward()
+        outcomes.append((pooled.detach(), given.grad))
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*outcomes, strict=True))
 
 
 def test_votes_and_loss() -> None:

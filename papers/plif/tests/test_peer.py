@@ -82,6 +82,8 @@ def test_rows_of_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
             Config(**{**vars(config), "channels": 2, "number_layer": 2}), task
         ),
     )
+    monkeypatch.setattr(bench, "EVENTS", 2000)
+    assert [row["events"] for row in bench.reader_rows(1)] == ["AEDAT 3.1", "N-MNIST", "20 frames"]
     runs = bench.contestants("tiny")
     losses = {who: run() for who, run in runs.items()}
     assert losses["ours, step"] == pytest.approx(losses["SpikingJelly, single-step"])

@@ -111,13 +111,13 @@ def decode_nmnist(content: bytes, name: str) -> DvsEvents:
     """
     if len(content) % 5:
         raise _bad(name, f"has {len(content)} bytes, which are no whole events of five")
-    byte = np.frombuffer(content, np.uint8).reshape(-1, 5).astype(np.int64)
-    return DvsEvents(
-        t=(byte[:, 2] & 127) << 16 | byte[:, 3] << 8 | byte[:, 4],
-        x=byte[:, 0],
-        y=byte[:, 1],
-        p=byte[:, 2] >> 7,
-    )
+    byte = np.frombuffer(content, np.uint8)
+    third = byte[2::5]
+    time = (third & 127).astype(np.int64) << 16
+    time |= byte[3::5].astype(np.int64) << 8
+    time |= byte[4::5]
+    x, y, p = (values.astype(np.int64) for values in (byte[0::5], byte[1::5], third >> 7))
+    return DvsEvents(time, x, y, p)
 
 
 def decode_cifar10_dvs(

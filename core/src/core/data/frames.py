@@ -35,10 +35,9 @@ def frame_of_events(t_E: NDArray[np.int64], frames: int, split_by: SplitBy) -> N
     if not len(t_E):
         raise ValueError("the recording has no events")
     if split_by == "number":
-        each = len(t_E) // frames
-        if each == 0:
-            return np.full(len(t_E), frames - 1)
-        return np.minimum(np.arange(len(t_E)) // each, frames - 1)
+        lengths = np.full(frames, len(t_E) // frames)
+        lengths[-1] += len(t_E) % frames
+        return np.repeat(np.arange(frames), lengths)
     if (np.diff(t_E) < 0).any():
         raise ValueError("the times of the events do not ascend")
     since_E = t_E - t_E[0]
@@ -69,8 +68,10 @@ def count_frames(
         if place_E.min() < 0 or place_E.max() >= size:
             worst = place_E.min() if place_E.min() < 0 else place_E.max()
             raise ValueError(f"an event has {name} = {worst}, outside of 0 to {size - 1}")
-    channel_E = 2 * frame_E + (events.p != 0)
-    pixel_E = (channel_E * height + events.y) * width + events.x
+    pixel_E = frame_E * (2 * height * width)
+    pixel_E += (events.p != 0) * (height * width)
+    pixel_E += events.y * width
+    pixel_E += events.x
     counts = np.bincount(pixel_E, minlength=frames * 2 * height * width)
     if counts.max() > MOST:
         raise ValueError(f"a pixel has {counts.max()} events in a frame; take more frames")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor
@@ -19,9 +21,13 @@ from core.bench.limits import ARRAYS, copy_bandwidth
 from core.bench.memory import peak_of
 from core.bench.table import duration
 from core.bench.timing import Contestant, interleaved
+from core.data.dvs import DvsEvents, decode_aedat31, decode_nmnist, read_recording
+from core.data.frames import count_frames
+from core.data.synthetic_dvs import encode_aedat31, encode_nmnist
 from core.neurons import PLIF
 from core.records.grid import grid
 from core.records.readme import update_between_markers
+from core.scan import scan
 from core.training.devices import device_name
 from plif.config import Config
 from plif.models import SpikingNet
@@ -32,6 +38,8 @@ from plif.peer import Peer, node_like
 from plif.sets import empty_task
 
 BLOCK = "plif bench"
+EVENTS = 200_000
+"""Events of a file that is read; a gesture has about as many."""
 _CPU = torch.device("cpu")
 
 
@@ -186,7 +194,52 @@ def step_peak(name: str, who: str, threads: int) -> float | None:
     """Peak of this process's memory in a training step, above that before it, in MB."""
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
+    tiny = PLIF(3, detach_reset=True)
+    scan(tiny, torch.zeros(2, 1, 3, requires_grad=True))[0].sum().backward()  # kernels are there
     return peak_of(contestants(name)[who])
+
+
+def reader_rows(repeats: int) -> list[dict[str, str]]:
+    """Files and frames of event cameras, ours beside SpikingJelly's readers."""
+    from spikingjelly.datasets import utils
+
+    generator = np.random.default_rng(0)
+    x, y = generator.integers(0, 34, (2, EVENTS))
+    t = np.sort(generator.integers(0, 300_000, EVENTS))
+    events = DvsEvents(t, x, y, generator.integers(0, 2, EVENTS))
+    fields = {name: getattr(events, name) for name in "txyp"}
+    with tempfile.TemporaryDirectory() as folder:
+        gesture, digit = Path(folder) / "a.aedat", Path(folder) / "a.bin"
+        gesture.write_bytes(encode_aedat31(events))
+        digit.write_bytes(encode_nmnist(events))
+        frames = utils.integrate_events_by_fixed_frames_number
+        runs = {
+            "AEDAT 3.1": (
+                lambda: decode_aedat31(read_recording(gesture), "a"),
+                lambda: utils.load_aedat_v3(gesture),
+            ),
+            "N-MNIST": (
+                lambda: decode_nmnist(read_recording(digit), "a"),
+                lambda: utils.load_ATIS_bin(digit),
+            ),
+            "20 frames": (
+                lambda: count_frames(events, 20, "number", height=128, width=128),
+                lambda: frames(fields, "number", 20, 128, 128),
+            ),
+        }
+        rows = []
+        for name, (ours, theirs) in runs.items():
+            pair = {"ours": Contestant(ours), "theirs": Contestant(theirs)}
+            times = interleaved(pair, repeats, _CPU)
+            rows.append(
+                {
+                    "events": name,
+                    "ours": duration(times["ours"]),
+                    "SpikingJelly": duration(times["theirs"]),
+                    "speed-up": f"{times['theirs'] / times['ours']:.1f}",
+                }
+            )
+    return rows
 
 
 def bench(repeats: int, threads: int, page: Path | None) -> str:
@@ -204,7 +257,9 @@ def bench(repeats: int, threads: int, page: Path | None) -> str:
         layers.append(layer_row(layer, repeats))
         print(layers[-1], file=sys.stderr, flush=True)
     steps = [row for name in STEPS for row in step_rows(name, repeats)]
-    text = f"{grid(tuple(layers[0]), layers)}\n\n{grid(tuple(steps[0]), steps)}\n\n"
+    events = reader_rows(repeats)
+    tables = [grid(tuple(rows[0]), rows) for rows in (layers, steps, events)]
+    text = "\n\n".join([*tables, ""])
     text += f"{device_name(_CPU)}, {threads} threads, torch {torch.__version__}, float32, "
     text += f"medians of {repeats}"
     if hasattr(os, "getloadavg"):

@@ -6,14 +6,18 @@ What does not know time (convolution, pooling, products) sees it folded into the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from core.neurons import PLIF
 from core.scan import scan
+
+_MAPS = 4
+"""Samples whose maps are pooled at once."""
 
 
 class FrozenDropout(nn.Dropout):
@@ -56,6 +60,63 @@ class SequenceBatchNorm(nn.BatchNorm2d):
         if self.training and self.statistics == "step":
             return torch.stack([normalise(x) for x in x_TBCHW])
         return normalise(x_TBCHW.flatten(0, 1)).view_as(x_TBCHW)
+
+
+class _Pool(torch.autograd.Function):
+    """Max pooling that keeps two bits of a window, where PyTorch keeps input and 64 bits.
+
+    A few maps at a time, so that the wide numbers on the way take little memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        size = (*x.shape[:-2], x.shape[-2] // 2, x.shape[-1] // 2)
+        pooled, bits = x.new_empty(size), x.new_empty(size, dtype=torch.uint8)
+        for some, most, places in _some(x, pooled, bits):
+            value, place = nn.functional.max_pool2d(some, 2, 2, return_indices=True)
+            most.copy_(value)
+            row = place.div(x.shape[-1], rounding_mode="floor").remainder_(2)
+            column = place.remainder_(x.shape[-1]).remainder_(2)
+            places.copy_(row.mul_(2).add_(column))
+        ctx.save_for_backward(bits)
+        ctx.size = x.shape
+        return pooled
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (bits,) = ctx.saved_tensors
+        (height, width), result = ctx.size[-2:], gradient.new_empty(ctx.size)
+        row = 2 * width * torch.arange(height // 2, device=bits.device)[:, None]
+        corner = row + 2 * torch.arange(width // 2, device=bits.device)
+        for places, given, some in _some(bits, gradient, result):
+            far = places.to(torch.int64)
+            place = corner + far.div(2, rounding_mode="floor") * width + far.remainder_(2)
+            some.copy_(nn.functional.max_unpool2d(given, place, 2, 2, output_size=[height, width]))
+        return result
+
+
+def _some(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The same few maps of each."""
+    return zip(*(tensor.split(_MAPS) for tensor in tensors), strict=True)
+
+
+class SpikePool(nn.MaxPool2d):
+    """Max pooling of windows of 2 x 2; the gradient goes to the first of equal maxima.
+
+    What it keeps for the backward pass is a sixteenth of its input, where PyTorch keeps one and a
+    half times as much as its input.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps of half the size, ``[N, C, H, W]``."""
+        if x.requires_grad and torch.is_grad_enabled():
+            pooled: Tensor = _Pool.apply(x)
+            return pooled
+        return super().forward(x)
 
 
 class Voting(nn.AvgPool1d):

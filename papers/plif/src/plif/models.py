@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from core.layers import NetworkOutput
 from core.neurons import PLIF, LogNormalTau
 from plif.config import Config
-from plif.layers import FrozenDropout, SequenceBatchNorm, Voting, over_time
+from plif.layers import FrozenDropout, SequenceBatchNorm, SpikePool, Voting, over_time
 from plif.sets import ImageTask
 
 Shape = tuple[int, ...]
@@ -32,7 +32,7 @@ class Style:
 
     def pool(self) -> nn.Module:
         """Halves a map."""
-        return nn.MaxPool2d(2, 2) if self.max_pool else nn.AvgPool2d(2, 2)
+        return SpikePool() if self.max_pool else nn.AvgPool2d(2, 2)
 
     def convolution(self, inputs: int, channels: int) -> nn.Conv2d:
         """3 x 3, without bias."""
