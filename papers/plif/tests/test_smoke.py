@@ -91,7 +91,7 @@ def test_tags_of_the_authors(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = (*COMMANDS["lambda=0.1"], *TINY, "-data_dir", "embedded", "-number_layer", 2)
     assert call(*command, "-max_epoch", 2, "-batch_size", 1, "-out", out) == 0
-    events = EventAccumulator(str(out)).Reload()
+    events = EventAccumulator(str(out / "steps")).Reload()
     steps = {tag: [point.step for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
     each = len(range(75))  # of 88 held-in gestures
     assert steps["test_accuracy"] == steps["val_accuracy"] == [0, 1]

@@ -7,7 +7,16 @@
 ``core.data.packing``           gzip, xz and zip, and how much may come out of them
 ``core.data.hdf5``, ``matlab``  arrays of files whose promises are not believed; ``hdf5_rows``
 ``core.data.numbers``           numbers of any type, exactly or not at all
-``core.data.mnist``             MNIST (idx)
+``core.data.archives``          files of zip and tar archives, one by one or all of them
+``core.data.mnist``             MNIST and Fashion-MNIST (idx)
+``core.data.cifar10``           CIFAR-10 (binary), and a part of it (JPEG)
+``core.data.dvs``               files of event cameras: AEDAT 3.1, AEDAT 2.0, N-MNIST
+``core.data.gesture``           DVS128 Gesture: trials cut into gestures
+``core.data.event_sets``        N-MNIST, CIFAR10-DVS and gestures in their layouts
+``core.data.frames``            events of a camera counted in frames, and their normalisation
+``core.data.event_frames``      whole event sets as frames, counted once and cached
+``core.data.synthetic_dvs``     embedded look-alikes of event sets, generated
+``core.data.per_class``         a split by class, without chance
 ``core.data.qtdb``              QT Database ECG (MATLAB)
 ``core.data.digits``            embedded handwritten digits, real
 ``core.data.synthetic_ecg``     embedded ECG look-alike, generated

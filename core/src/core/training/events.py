@@ -36,6 +36,8 @@ class EventLog:
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
         name = f"events.out.tfevents.{time.time():017.6f}.{os.getpid()}"
+        self._folder = folder
+        self._steps: EventLog | None = None
         self._file = open(folder / name, "xb")  # noqa: SIM115  closed by __exit__
         self._records = RecordWriter(self._file)
         self._write(Event(file_version="brain.Event:2"))
@@ -52,6 +54,20 @@ class EventLog:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+        if self._steps is not None:
+            self._steps.__exit__(kind, error, trace)
+
+    @property
+    def steps(self) -> EventLog:
+        """A log in the folder ``steps`` of the folder, for points that are no points of an epoch.
+
+        A resumed run hides nothing of it: what it logs again there it logs with the same values.
+        """
+        if self._steps is None:
+            folder = self._folder / "steps"
+            folder.mkdir(exist_ok=True)
+            self._steps = EventLog(folder)
+        return self._steps
 
     def scalar(self, tag: str, value: float, step: int) -> None:
         """Add a point to the curve ``tag``."""

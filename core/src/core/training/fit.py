@@ -122,7 +122,7 @@ def _logged(job: Job, events: EventLog, done: int) -> TrainStep:
 
     def step(*arguments: Any) -> BatchResult:
         result = job.train_step(*arguments)
-        log.step(events, result, next(count))
+        log.step(events.steps, result, next(count))
         return result
 
     return step
@@ -153,7 +153,7 @@ def _evaluate_and_save(
     # Before the resume state: a kill in between shows these points twice rather than never.
     log_epoch(events, job, row, trained, measured)
     if job.log is not None and trained is not None:
-        job.log.epoch(events, row, job.model, state.epoch * len(job.train))
+        job.log.epoch(events.steps, row, job.model, state.epoch * len(job.train))
     state.history.append(row)
     if best_row(state.history, selects=job.selects, on_ties=job.best_on_ties) is row:
         state.weights = save_weights(job, folder, "best", row)

@@ -55,7 +55,7 @@ def go_on(history: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 class RunLog(Protocol):
-    """Points for TensorBoard that only one paper has, beside those of all papers."""
+    """Points for TensorBoard that only one paper has, in the folder ``steps`` of the run's."""
 
     def step(self, events: EventLog, result: BatchResult, step: int) -> None:
         """After a training step, counted from 0 over all epochs."""

@@ -9,7 +9,7 @@
 ``best.safetensors``        weights of the selected epoch, with their manifest
 ``last.safetensors``        weights of the last finished epoch
 ``resume.pt``               everything needed to go on bit for bit from the last finished epoch
-``events*``                 TensorBoard
+``events*``                 TensorBoard; ``steps/events*``: a paper's own points by steps
 ``learning_curve.png``      drawn at the end
 ==========================  =====================================================================
 """

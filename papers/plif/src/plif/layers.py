@@ -92,7 +92,8 @@ class _Pool(torch.autograd.Function):
         for places, given, some in _some(bits, gradient, result):
             far = places.to(torch.int64)
             place = corner + far.div(2, rounding_mode="floor") * width + far.remainder_(2)
-            some.copy_(nn.functional.max_unpool2d(given, place, 2, 2, output_size=[height, width]))
+            # not max_unpool2d, which calls itself non-deterministic
+            some.zero_().flatten(-2).scatter_(-1, place.flatten(-2), given.flatten(-2))
         return result
 
 

@@ -1,4 +1,7 @@
-"""The points that the authors' scripts show in TensorBoard, by their names and steps."""
+"""The points that the authors' scripts show in TensorBoard, by their names and steps.
+
+They stand in the folder ``steps`` of a run, beside those that every run here has.
+"""
 
 from __future__ import annotations
 
