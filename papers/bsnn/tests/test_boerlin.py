@@ -105,6 +105,19 @@ def test_too_much_excitation_counts_in_a_two_sided_verdict() -> None:
 SMALL: dict[str, Any] = {"data": "cue", "repeat": 1, "n": 6, "w_init": "rand"}
 
 
+def test_a_spoken_digit_is_a_signal() -> None:
+    config = Sandbox(data="shd", data_folder=Path("embedded"), repeat=3, n=20, sigma_s=0.0, j=2)
+    simulation = simulate(config, 0)
+    assert simulation.clean.shape == (300, 2)
+    whole = simulate(replace(config, j=0), 0).clean
+    assert whole.shape == (300, 700)
+    np.testing.assert_array_equal(whole[:, 501:503], simulation.clean)
+    assert set(np.unique(whole % 200)) == {0.0}
+    assert (whole[::3] == whole[2::3]).all()
+    with pytest.raises(UserError, match="199 channels from 501 on"):
+        simulate(replace(config, j=200), 0)
+
+
 def test_figures_are_written_under_the_published_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,10 +1,10 @@
 """Correlations of filtered currents in one kernel, without whole currents in memory.
 
-A task is a sample. It lists where inputs and spikes are not zero once; then, for every block of
-neurons as wide as a vector, it adds up the currents of these steps and sums them raw,
-median-filtered and low-passed (see :mod:`bsnn.lowpass`). Steps without any input cost nothing
-but their share of the grid. Currents and their medians have single, all else double precision.
-:mod:`bsnn.balance` has the definitions.
+A task is a part of the samples, whose rows lie side by side. It lists where inputs and spikes are
+not zero once; then, for every sample and block of neurons as wide as a vector, it adds up the
+currents of these steps and sums them raw, median-filtered and low-passed (see
+:mod:`bsnn.lowpass`). Steps without any input cost nothing but their share of the grid. Currents
+and their medians have single, all else double precision. :mod:`bsnn.balance` has the definitions.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def sums_of(sources: Sequence[Source]) -> Tensor:
     table[..., :neurons] = torch.cat([s.weight_2NI.t().reshape(-1, 2, neurons) for s in sources])
     sums = torch.empty(batch, blocks, KINDS, SUMS, lanes, dtype=torch.float64)
     places, threads = grid(steps), max(1, min(torch.get_num_threads(), batch))
+    together = -(-batch // threads)
     memory = {
         "table": table,
         "sums": sums,
@@ -53,12 +54,13 @@ def sums_of(sources: Sequence[Source]) -> Tensor:
         "grid": torch.from_numpy(places.places),
         "gaps": torch.from_numpy(places.gaps),
         "weights": torch.from_numpy(places.weights),
-        **_scratch(threads, steps, len(table), len(places.places), lanes),
+        **_scratch(threads, together, steps, len(table), len(places.places), lanes),
     }
     counters = (ctypes.c_int64 * 2)(0, 0)
     values = {
-        **{"counters": ctypes.addressof(counters), "control": denormals(), "tasks": batch},
-        **{"T": steps, "blocks": blocks, "padding": padding(steps), "M": len(places.places)},
+        **{"counters": ctypes.addressof(counters), "control": denormals(), "tasks": threads},
+        **{"T": steps, "B": batch, "together": together, "blocks": blocks},
+        **{"padding": padding(steps), "M": len(places.places)},
         **{"most": steps * len(table), "row": table[0].numel()},
         **{name: tensor.data_ptr() for name, tensor in memory.items()},
         **_slots_of(sources),
@@ -68,13 +70,15 @@ def sums_of(sources: Sequence[Source]) -> Tensor:
     return sums.permute(2, 3, 0, 1, 4).flatten(3)[..., :neurons]
 
 
-def _scratch(threads: int, steps: int, rows: int, places: int, lanes: int) -> dict[str, Tensor]:
+def _scratch(
+    threads: int, together: int, steps: int, rows: int, places: int, lanes: int
+) -> dict[str, Tensor]:
     """Memory of every thread."""
     continued = steps + 2 * padding(steps)
     return {
-        "starts": torch.empty(threads, steps + 1, dtype=torch.int32),
-        "rows": empty((threads, steps * rows), torch.int32),
-        "values": empty((threads, steps * rows), torch.float32),
+        "starts": empty((threads, together, steps + 1), torch.int32),
+        "rows": empty((threads, together, steps * rows), torch.int32),
+        "values": empty((threads, together, steps * rows), torch.float32),
         "entries": torch.empty(threads, steps, dtype=torch.int32),
         "live": torch.empty(threads, continued, dtype=torch.int32),
         "times": torch.empty(threads, continued, dtype=torch.int32),

@@ -15,11 +15,11 @@ SUMS = 5
 SOURCE = ("x", "t", "b", "width", "first", "lag")
 _SLOTS = (
     *tasks.SLOTS,
-    *("T", "M", "blocks", "padding", "most", "row", "table", "sums"),
+    *("T", "B", "M", "together", "blocks", "padding", "most", "row", "table", "sums"),
     *("modes", "grid", "gaps", "weights"),
     *("starts", "rows", "values", "entries", "live", "times", "ends", "currents", "forward"),
 )
-AHEAD = 16
+AHEAD = 4
 """Steps that rows are fetched before they are searched."""
 DOUBLE = ir.DoubleType()
 
@@ -47,30 +47,30 @@ class Writer:
     def write(self) -> None:
         """All of it."""
         code = self.code
-        with tasks.each_task(code) as (sample, seat):
+        with tasks.each_task(code) as (task, seat):
             T, M, padding = code.slot("T"), code.slot("M"), code.slot("padding")
             pair = 2 * code.lanes
             continued = code.sum(T, padding, padding)
             own = partial(self._own, seat)
-            self.starts = own("starts", code.sum(T, 1), I32)
-            self.rows, self.values = (
-                own("rows", code.slot("most"), I32),
-                own("values", code.slot("most")),
-            )
             self.entries, self.ends = own("entries", T, I32), own("ends", M, I32)
             self.live, self.times = own("live", continued, I32), own("times", continued, I32)
             self.currents = own("currents", code.product(continued, pair))
             self.forward = own("forward", code.product(M, pair), DOUBLE)
-            self._list(sample)
-            self._choose()
-            with code.loop(0, code.slot("blocks")) as block:
-                place = code.sum(code.product(sample, code.slot("blocks")), block)
-                offset = code.product(place, 3 * SUMS * code.lanes)
-                self.sums = code.at(code.array("sums"), offset, kind=DOUBLE)
-                self._add_up(code.product(block, code.lanes))
-                self._continue()
-                self._medians()
-                self._lowpass()
+            first = code.product(task, code.slot("together"))
+            samples = code.smaller(code.slot("together"), code.builder.sub(code.slot("B"), first))
+            self._list(seat, first, samples)
+            with code.loop(0, samples) as n:
+                self._take_lists(code.sum(code.product(seat, code.slot("together")), n))
+                self._choose()
+                with code.loop(0, code.slot("blocks")) as block:
+                    sample = code.sum(first, n)
+                    place = code.sum(code.product(sample, code.slot("blocks")), block)
+                    offset = code.product(place, 3 * SUMS * code.lanes)
+                    self.sums = code.at(code.array("sums"), offset, kind=DOUBLE)
+                    self._add_up(code.product(block, code.lanes))
+                    self._continue()
+                    self._medians()
+                    self._lowpass()
 
     def _own(self, seat: Value, slot: str, size: Value, kind: ir.Type | None = None) -> Value:
         """The part of this thread."""
@@ -87,28 +87,43 @@ class Writer:
 
     # --- lists ------------------------------------------------------------------------------
 
-    def _list(self, sample: Value) -> None:
-        """Rows of the table and values of what is not zero, step by step."""
+    def _take_lists(self, place: Value) -> None:
+        """Go on with the lists of one of the samples that every thread has room for."""
         code = self.code
-        b, known = code.builder, code.variable(I64(0))
-        self._note(self.starts, I64(0), I64(0))
-        with code.loop(0, code.slot("T")) as t:
-            for n in range(self.sources):
-                then = b.sub(t, code.slot(f"lag{n}"))
+        own = partial(self._own, place)
+        self.starts = own("starts", code.sum(code.slot("T"), 1), I32)
+        self.rows = own("rows", code.slot("most"), I32)
+        self.values = own("values", code.slot("most"))
+
+    def _list(self, seat: Value, first: Value, samples: Value) -> None:
+        """Rows of the table and values of what is not zero, step by step, sample by sample.
+
+        In the order in which they lie in memory: what takes time is reading them.
+        """
+        code = self.code
+        b, places = code.builder, code.product(seat, code.slot("together"))
+        with code.loop(0, samples) as n:
+            self._take_lists(code.sum(places, n))
+            self._note(self.starts, I64(0), I64(0))
+        with code.loop(0, code.slot("T")) as t, code.loop(0, samples) as n:
+            self._take_lists(code.sum(places, n))
+            known = code.variable(self._number(self.starts, t))
+            for source in range(self.sources):
+                then = b.sub(t, code.slot(f"lag{source}"))
                 with code.when(b.icmp_signed(">=", then, I64(0))):
-                    self._list_row(n, then, sample, known)
+                    self._list_row(source, then, code.sum(first, n), known)
             self._note(self.starts, code.sum(t, 1), code.read(known))
 
-    def _list_row(self, n: int, t: Value, sample: Value, known: Value) -> None:
+    def _list_row(self, source: int, t: Value, sample: Value, known: Value) -> None:
         code = self.code
         row = code.at(
-            code.array(f"x{n}"),
-            code.product(t, code.slot(f"t{n}")),
-            code.product(sample, code.slot(f"b{n}")),
+            code.array(f"x{source}"),
+            code.product(t, code.slot(f"t{source}")),
+            code.product(sample, code.slot(f"b{source}")),
         )
-        ahead = code.at(row, code.product(code.slot(f"t{n}"), AHEAD))
-        with code.when(self._any(row, ahead, code.slot(f"width{n}"))):
-            self._list_places(n, row, known)
+        ahead = code.at(row, code.product(code.slot(f"t{source}"), AHEAD))
+        with code.when(self._any(row, ahead, code.slot(f"width{source}"))):
+            self._list_places(source, row, known)
 
     def _any(self, row: Value, ahead: Value, width: Value) -> Value:
         """Whether a row has anything to list: most have not."""
@@ -117,7 +132,7 @@ class Writer:
         bits = code.variable(ir.Constant(whole, None))
 
         def one(i: Value, mask: Value | None) -> None:
-            code.prefetch(code.at(ahead, i))  # rows of a sample lie far apart
+            code.prefetch(code.at(ahead, i))
             found = b.bitcast(code.load(code.at(row, i), mask), whole)
             b.store(b.or_(code.read(bits), found), bits)
 
@@ -126,7 +141,7 @@ class Writer:
         kind = ir.IntType(code.lanes)
         return b.icmp_signed("!=", b.bitcast(some, kind), kind(0))
 
-    def _list_places(self, n: int, row: Value, known: Value) -> None:
+    def _list_places(self, source: int, row: Value, known: Value) -> None:
         code = self.code
         b, start = code.builder, code.read(known)
         places = code.at(self.rows, start, kind=I32)
@@ -134,11 +149,11 @@ class Writer:
         def active(i: Value, mask: Value | None) -> Value:
             return b.fcmp_unordered("!=", code.load(code.at(row, i), mask), code.constant(0.0))
 
-        count = recurrence.list_places(code, code.slot(f"width{n}"), places, active)
+        count = recurrence.list_places(code, code.slot(f"width{source}"), places, active)
         with code.loop(0, count) as k:
             j = self._number(places, k)
             b.store(code.load_one(code.at(row, j)), code.at(self.values, start, k))
-            self._note(places, k, code.sum(j, code.slot(f"first{n}")))
+            self._note(places, k, code.sum(j, code.slot(f"first{source}")))
         b.store(code.sum(start, count), known)
 
     def _choose(self) -> None:

@@ -64,4 +64,4 @@ class Sandbox:
     save_path: Path = Path("plots")
     """Folder of the figure."""
     data_folder: Path | None = None
-    """Folder of the shd files; by default they are fetched once and cached."""
+    """Folder of the shd files, embedded or regenerated; by default fetched once and cached."""
