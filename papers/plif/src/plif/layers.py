@@ -6,7 +6,7 @@ What does not know time (convolution, pooling, products) sees it folded into the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -15,9 +15,6 @@ from torch.autograd.function import once_differentiable
 
 from core.neurons import PLIF
 from core.scan import scan
-
-_MAPS = 4
-"""Samples whose maps are pooled at once."""
 
 
 class FrozenDropout(nn.Dropout):
@@ -63,21 +60,18 @@ class SequenceBatchNorm(nn.BatchNorm2d):
 
 
 class _Pool(torch.autograd.Function):
-    """Max pooling that keeps two bits of a window, where PyTorch keeps input and 64 bits.
-
-    A few maps at a time, so that the wide numbers on the way take little memory.
-    """
+    """Max pooling that keeps two bits of a window, where PyTorch keeps input and 64 bits."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         size = (*x.shape[:-2], x.shape[-2] // 2, x.shape[-1] // 2)
         pooled, bits = x.new_empty(size), x.new_empty(size, dtype=torch.uint8)
-        for some, most, places in _some(x, pooled, bits):
-            value, place = nn.functional.max_pool2d(some, 2, 2, return_indices=True)
-            most.copy_(value)
-            row = place.div(x.shape[-1], rounding_mode="floor").remainder_(2)
-            column = place.remainder_(x.shape[-1]).remainder_(2)
-            places.copy_(row.mul_(2).add_(column))
+        for maps, most, places in zip(x, pooled, bits, strict=True):  # what is in the caches
+            (a, b), (c, d) = _corners(maps)
+            above, below = torch.maximum(a, b), torch.maximum(c, d)
+            torch.maximum(above, below, out=most)
+            lower = below > above
+            places.copy_(torch.where(lower, d > c, b > a)).add_(lower, alpha=2)
         ctx.save_for_backward(bits)
         ctx.size = x.shape
         return pooled
@@ -86,20 +80,19 @@ class _Pool(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (bits,) = ctx.saved_tensors
-        (height, width), result = ctx.size[-2:], gradient.new_empty(ctx.size)
-        row = 2 * width * torch.arange(height // 2, device=bits.device)[:, None]
-        corner = row + 2 * torch.arange(width // 2, device=bits.device)
-        for places, given, some in _some(bits, gradient, result):
-            far = places.to(torch.int64)
-            place = corner + far.div(2, rounding_mode="floor") * width + far.remainder_(2)
-            # not max_unpool2d, which calls itself non-deterministic
-            some.zero_().flatten(-2).scatter_(-1, place.flatten(-2), given.flatten(-2))
+        odd = ctx.size[-2] % 2 or ctx.size[-1] % 2
+        result = (gradient.new_zeros if odd else gradient.new_empty)(ctx.size)
+        for maps, given, places in zip(result, gradient, bits, strict=True):
+            for row, corners in enumerate(_corners(maps)):
+                for column, corner in enumerate(corners):
+                    torch.mul(given, places == 2 * row + column, out=corner)
         return result
 
 
-def _some(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The same few maps of each."""
-    return zip(*(tensor.split(_MAPS) for tensor in tensors), strict=True)
+def _corners(x: Tensor) -> list[list[Tensor]]:
+    """The four places of all windows of 2 x 2, by row and column, as views."""
+    height, width = (size // 2 * 2 for size in x.shape[-2:])
+    return [[x[..., row:height:2, column:width:2] for column in (0, 1)] for row in (0, 1)]
 
 
 class SpikePool(nn.MaxPool2d):
