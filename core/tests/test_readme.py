@@ -15,10 +15,24 @@ from core.scan import scan
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
+class Recordings:
+    """As tonic's NMNIST is: its fields in its order and types, its sensor, labels from a list."""
+
+    sensor_size = (34, 34, 2)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        fields: Any = [("x", "<i8"), ("y", "<i8"), ("t", "<i8"), ("p", "<i8")]
+        rows = [(0, 0, 937, 1), (33, 33, 299_999, 0), (5, 33, 150_000, 1)][index:]
+        return np.array(rows, fields), [5, 7][index]
+
+
 def test_the_neuron_of_the_readme_computes_its_equations() -> None:
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {"dataset": Recordings()}
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     torch.manual_seed(0)
     for block in blocks:
         exec(compile(block, "core/README.md", "exec"), names)
@@ -30,6 +44,9 @@ def test_the_neuron_of_the_readme_computes_its_equations() -> None:
     assert list(names["counts"].layers) == ["convolution", "neuron", "readout"]
     assert names["counts"].layers["neuron"].membrane_updates == 20 * 4 * 144 * 8
     assert names["counts"].layers["neuron"].zero_activations < 20 * 4 * 144 * 8
+    ((counts_TBN, labels_B),) = names["batches"].epoch(0)
+    assert (tuple(counts_TBN.shape), sorted(labels_B.tolist())) == ((50, 2, 2312), [5, 7])
+    assert counts_TBN.sum((0, 2)).tolist() == [3 if label == 5 else 2 for label in labels_B]
     network, x = names["network"].eval(), torch.rand(50, 4, 3)
     assert torch.equal(network(x).y, network(x).y)
 
