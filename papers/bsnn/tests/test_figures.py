@@ -10,7 +10,7 @@ import pytest
 
 from bsnn import figures
 from bsnn.config import PAPER
-from bsnn.figures import draw, draw_all, experiments_of, table
+from bsnn.figures import SERIES, baseline_rate, draw, draw_all, experiments_of, table
 from core.outside.text import read_text
 from core.records import load_records
 from core.records.store import Record
@@ -46,9 +46,10 @@ RECORDS = [
 
 
 def test_what_the_table_says() -> None:
-    found = experiments_of(RECORDS, "published")
+    found = experiments_of(RECORDS, SERIES["published"])
     assert [(e.label, len(e.runs)) for e in found] == [("baseline", 2), ("LSM", 1)]
-    lines = [[c.strip() for c in line.split("|")[1:-1]] for line in table(found).splitlines()]
+    text = table(found, baseline_rate(found))
+    lines = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines()]
     header, _, baseline, lsm = lines
     row = dict(zip(header, baseline, strict=True))
     assert row["best (%)"] == "90.00"
@@ -56,10 +57,11 @@ def test_what_the_table_says() -> None:
     assert row["last 5 epochs (%)"] == "75.00 ± 1.41"  # 76 and 74
     assert row["test of the best trial (%)"] == "10.00"
     assert row["spikes per neuron and step"] == "0.002"
-    assert row["fewer than baseline (%)"] == ""
+    assert row["beside the baseline"] == ""
     row = dict(zip(header, lsm, strict=True))
-    assert (row["trials"], row["fewer than baseline (%)"]) == ("1", "99.5")
+    assert (row["trials"], row["beside the baseline"]) == ("1", "99.5 % fewer")
     assert row["balance"] == "0.500"
+    assert "100.0 times as many" in table(found[1:], 1e-7)
 
 
 def test_the_figure_has_three_panels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +73,7 @@ def test_the_figure_has_three_panels(tmp_path: Path, monkeypatch: pytest.MonkeyP
         band(axis, values, label, color)
 
     monkeypatch.setattr(figures, "_band", note)
-    path = draw(experiments_of(RECORDS, "published"), tmp_path / "f.png", protocol="published")
+    path = draw(experiments_of(RECORDS, SERIES["published"]), tmp_path / "f.png", title="t")
     assert path.stat().st_size > 10_000
     assert len({id(axis) for axis, _ in seen}) == 3
     assert {shape for _, shape in seen} == {(2, 6), (1, 6)}
@@ -93,6 +95,6 @@ def test_all_is_drawn_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_readme_shows_the_records() -> None:
-    found = experiments_of(load_records(PAPER), "published")
-    shown = table(found) if found else "Nothing has been run yet."
+    found = experiments_of(load_records(PAPER), SERIES["published"])
+    shown = table(found, baseline_rate(found)) if found else "Nothing has been run yet."
     assert f"<!-- core figure 4 -->\n{shown}\n<!-- end -->" in read_text(PAPER / "README.md")

@@ -32,9 +32,31 @@ EXPERIMENTS = {
 }
 """Ending of the configuration's name -> what the experiment is called."""
 BASELINE = "baseline"
-SEEDS: dict[str, tuple[int, ...]] = {"published": (0, 1, 3), "clean": tuple(range(10))}
-"""Declared for each protocol: three trials of one command, and ten."""
-PREFIX = {"published": "fig4", "clean": "clean"}
+
+
+@dataclass(frozen=True)
+class Series:
+    """The same experiments under one rule.
+
+    Attributes:
+        prefix: Beginning of the configurations' names.
+        seeds: Declared: three trials of one command, or ten.
+        title: What the rule is.
+    """
+
+    prefix: str
+    seeds: tuple[int, ...]
+    title: str
+
+
+SERIES = {
+    "published": Series("fig4", (0, 1, 3), "protocol published"),
+    "intended": Series(
+        "intended", (0, 1, 3), "protocol published, gradient of a single spike at the potential"
+    ),
+    "clean": Series("clean", tuple(range(10)), "protocol clean"),
+}
+"""By the name that their figure has."""
 PUBLISHED_ACCURACY = 97.6
 LAST = 5
 """Epochs of the end that are averaged, as the authors do it."""
@@ -70,7 +92,7 @@ class Experiment:
 
 
 def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
-    """Draw Figure 4 by either protocol, and write its table.
+    """Draw Figure 4 for every series, and write its tables.
 
     Args:
         tell: Is told what could not be drawn, and why.
@@ -80,22 +102,23 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
     """
     records = load_records(PAPER)
     tables: dict[str, str] = {}
-    for protocol in PREFIX:
-        experiments = experiments_of(records, protocol)
+    baseline = baseline_rate(experiments_of(records, SERIES["published"]))
+    for name, series in SERIES.items():
+        experiments = experiments_of(records, series)
         if not experiments:
-            tell(f"no run of configs/{PREFIX[protocol]}_*.yaml is recorded, so there is no figure")
+            tell(f"no run of configs/{series.prefix}_*.yaml is recorded, so there is no figure")
             continue
-        tables[protocol] = table(experiments)
-        path = draw(experiments, FOLDER / f"figure4_{protocol}.png", protocol=protocol)
-        yield Drawn(path, _caption(experiments, protocol))
+        tables[name] = table(experiments, baseline_rate(experiments) or baseline)
+        path = draw(experiments, FOLDER / f"figure4_{name}.png", title=series.title)
+        yield Drawn(path, _caption(experiments, series.title))
     write_page(tables)
 
 
-def experiments_of(records: Sequence[Record], protocol: str) -> list[Experiment]:
+def experiments_of(records: Sequence[Record], series: Series) -> list[Experiment]:
     """The experiments that have a run; of two runs of a seed, the later one."""
     found = []
     for stem, label in EXPERIMENTS.items():
-        config = f"configs/{PREFIX[protocol]}_{stem}.yaml"
+        config = f"configs/{series.prefix}_{stem}.yaml"
         runs = {
             int(run.fields["seed"]): run
             for run in records
@@ -103,14 +126,14 @@ def experiments_of(records: Sequence[Record], protocol: str) -> list[Experiment]
             and run.fields["config_file"] == config
             and run.status == "finished"
             and not run.changes
-            and run.fields["seed"] in SEEDS[protocol]
+            and run.fields["seed"] in series.seeds
         }
         if runs:
             found.append(Experiment(label, [runs[seed] for seed in sorted(runs)]))
     return found
 
 
-def draw(experiments: Sequence[Experiment], path: Path, *, protocol: str) -> Path:
+def draw(experiments: Sequence[Experiment], path: Path, *, title: str) -> Path:
     """Three panels over epochs, one above the other: mean and standard deviation over trials."""
     panels = {
         "val_accuracy": "validation accuracy (%)",
@@ -120,12 +143,13 @@ def draw(experiments: Sequence[Experiment], path: Path, *, protocol: str) -> Pat
     with figure(path, width=7.5, height=9) as fig:
         axes = fig.subplots(3, sharex=True)
         for axis, (key, name) in zip(axes, panels.items(), strict=True):
-            for experiment, color in zip(experiments, _COLORS, strict=False):
+            for experiment in experiments:
+                color = _COLORS[experiment.label]
                 _band(axis, experiment.values(key), experiment.label, color)
             axis.set_ylabel(name)
         axes[0].axhline(PUBLISHED_ACCURACY, color="black", linewidth=0.8, linestyle="--")
         axes[0].annotate("97.6 % published", (1, PUBLISHED_ACCURACY), fontsize=8, va="bottom")
-        axes[0].set_title(f"cue accumulation, protocol {protocol}")
+        axes[0].set_title(f"cue accumulation, {title}")
         axes[1].set_yscale("log")
         axes[2].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, fontsize=9)
         axes[2].set_xlabel("epoch")
@@ -133,7 +157,7 @@ def draw(experiments: Sequence[Experiment], path: Path, *, protocol: str) -> Pat
     return path
 
 
-_COLORS = (BLUE, GREEN, VIOLET, YELLOW, RED)
+_COLORS = dict(zip(EXPERIMENTS.values(), (BLUE, GREEN, VIOLET, YELLOW, RED), strict=True))
 
 
 def _band(axis: Axes, values: np.ndarray, label: str, color: str) -> None:
@@ -144,17 +168,28 @@ def _band(axis: Axes, values: np.ndarray, label: str, color: str) -> None:
     axis.fill_between(epochs, lower, mean + spread, color=color, alpha=0.2, linewidth=0)
 
 
-def table(experiments: Sequence[Experiment]) -> str:
+def baseline_rate(experiments: Sequence[Experiment]) -> float | None:
+    """Spikes per neuron and step of the baseline, if it is among them."""
+    return next((e.last("val_batch_rate") for e in experiments if e.label == BASELINE), None)
+
+
+def table(experiments: Sequence[Experiment], baseline: float | None) -> str:
     """What the authors print of such a figure, and how much less each network spikes."""
-    baseline = next((e.last("val_batch_rate") for e in experiments if e.label == BASELINE), None)
     rows = [_row(experiment, baseline) for experiment in experiments]
     return grid(tuple(rows[0]), rows)
+
+
+def _beside(rate: float, baseline: float | None) -> str:
+    if not baseline:
+        return ""
+    if rate <= baseline:
+        return f"{100 * (1 - rate / baseline):.1f} % fewer"
+    return f"{rate / baseline:.1f} times as many"
 
 
 def _row(experiment: Experiment, baseline: float | None) -> Mapping[str, str]:
     accuracy = experiment.values("val_accuracy")
     rate = experiment.last("val_batch_rate")
-    fewer = "" if not baseline else f"{100 * (1 - rate / baseline):.1f}"
     tests = experiment.best_trial.fields.get("tests") or {}
     return {
         "experiment": experiment.label,
@@ -164,7 +199,7 @@ def _row(experiment: Experiment, baseline: float | None) -> Mapping[str, str]:
         f"last {LAST} epochs (%)": _spread(accuracy[:, -LAST:].mean(1)),
         "test of the best trial (%)": rounded(tests.get("accuracy"), 2),
         "spikes per neuron and step": f"{rate:.3g}",
-        "fewer than baseline (%)": "" if experiment.label == BASELINE else fewer,
+        "beside the baseline": "" if experiment.label == BASELINE else _beside(rate, baseline),
         "balance": rounded(experiment.last("val_balance_lowpass"), 3),
     }
 
@@ -187,16 +222,18 @@ def write_page(tables: Mapping[str, str]) -> None:
         f"trials; the last columns are means over trials and the last {LAST} epochs. Accuracies by "
         "the published protocol are means over batches, on the samples that select the epoch.",
     ]
-    for protocol, text in tables.items():
-        parts += [f"## Protocol {protocol}", text, f"![Figure 4](figures/figure4_{protocol}.png)"]
+    for name, text in tables.items():
+        title = SERIES[name].title
+        heading = title[0].upper() + title[1:]
+        parts += [f"## {heading}", text, f"![Figure 4](figures/figure4_{name}.png)"]
     write_text_atomically(PAGE, "\n\n".join(parts) + "\n")
 
 
-def _caption(experiments: Sequence[Experiment], protocol: str) -> str:
+def _caption(experiments: Sequence[Experiment], title: str) -> str:
     least, most = (f(len(e.runs) for e in experiments) for f in (min, max))
     trials = counted_runs(most) if least == most else f"{least} to {counted_runs(most)}"
     return (
-        f"Figure 4 by the {protocol} protocol: validation accuracy, firing rate and low-pass "
+        f"Figure 4, {title}: validation accuracy, firing rate and low-pass "
         f"balance of the experiments over epochs, mean and standard deviation of {trials}"
     )
 
