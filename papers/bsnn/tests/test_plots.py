@@ -1,6 +1,5 @@
 """Pictures of a run, and the estimate that an auto-encoder's spikes give."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,8 @@ def test_batches_of_an_epoch_are_drawn(tmp_path: Path) -> None:
     assert is_png(plots.balance_and_rate(path, balance=[0.1], rate=[0.0], metric="median"))
 
 
-def test_a_full_size_sample_is_drawn_in_half_a_second_of_processor_time(tmp_path: Path) -> None:
+def test_a_full_size_sample_is_a_small_file(tmp_path: Path) -> None:
+    """Nine thousand steps are drawn as pixels, not as one object for each spike."""
     spikes = (RNG.random((9000, 100)) < 0.005).astype(np.float32)
     arguments: dict[str, Any] = {
         "inputs_TI": (RNG.random((9000, 40)) < 0.006) * 200.0,
@@ -68,10 +68,8 @@ def test_a_full_size_sample_is_drawn_in_half_a_second_of_processor_time(tmp_path
         "voltage_T": RNG.random(9000),
         "currents": (RNG.random(9000), -RNG.random(9000)),
     }
-    plots.sample(tmp_path / "warm.png", **SAMPLE)  # fonts
-    started = time.process_time()
     plots.sample(tmp_path / "full.png", **arguments)
-    assert time.process_time() - started < 1.0  # 0.25 s where nothing else runs
+    assert 10_000 < (tmp_path / "full.png").stat().st_size < 1_000_000  # the authors' has 3 MB
 
 
 def test_potentials_are_projections_of_the_coding_error(tmp_path: Path) -> None:
