@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from functools import partial
 
 import pytest
@@ -48,14 +49,22 @@ def test_readout(case: str) -> None:
         close(f"gradient of {name}", parameter.grad, theirs[name], 1e-4)
 
 
+def test_a_sequence_without_steps_that_count_is_refused() -> None:
+    readout = CroppedReadout(7, 4, Config(), t_crop=5)
+    with pytest.raises(ValueError, match="counts steps from 5 on, and the sequence has 5"):
+        readout(torch.zeros(5, 2, 7))
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
 @pytest.mark.parametrize("spikes", ["multi", "single"])
 @pytest.mark.parametrize("kind", INHERITED)
-def test_inherited_layer(kind: str, spikes: str) -> None:
+def test_inherited_layer(kind: str, spikes: str, backend: str) -> None:
     data = part(golden("inherited_layers"), f"{kind}_{spikes}_")
     neuron, recurrent = INHERITED[kind]
     config = Config(model=kind, single_spike=spikes == "single")  # type: ignore[arg-type]
     make = partial(inherited_neuron, neuron, config)
-    layer = SpikingLayer(6, 8, make, recurrent=recurrent)
+    layer = SpikingLayer(6, 8, make, recurrent=recurrent, backend=backend)
+    pickle.loads(pickle.dumps(layer))
     layer.load_state_dict(layer_names(part(data, "init_")))
     fields = {"u0": "potential", "w0": "adaptation", "s0": "spike"}
     start = {fields[key]: data[key] for key in fields if key in data}

@@ -122,11 +122,10 @@ def inherited_neuron(kind: type[BoundedLIF] | type[AdLIF], config: Config, size:
     if not config.single_spike:
         return kind(size, initial="uniform")
     published = firing(config) == "single_published"
-    zero = torch.zeros(())
     neuron = kind(
         size,
         initial="uniform",
-        surrogate=lambda x: winner_takes_all(x, zero, published=published),  # type: ignore[arg-type]
+        surrogate=partial(winner_takes_all, threshold=0.0, published=published),  # type: ignore[arg-type]
     )
     neuron.across_layer = True
     return neuron

@@ -127,7 +127,16 @@ class CroppedReadout(SequenceModule):
         generator: torch.Generator | None,
         record: Sequence[str] | None = None,
     ) -> ReadoutOutput | TracedReadout:
-        """Scores ``[B, C]`` and the final state."""
+        """Scores ``[B, C]`` and the final state.
+
+        Raises:
+            ValueError: The sequence ends before a step that counts.
+        """
+        if len(x_TBI) <= self.t_crop:
+            raise ValueError(
+                f"the readout counts steps from {self.t_crop} on, and the sequence has "
+                f"{len(x_TBI)}; give it longer inputs"
+            )
         current_TBC = normalize(self.norm, project(x_TBI, self.W))
         potential_TBC, state, traces = scan(
             self.neuron,
