@@ -10,13 +10,14 @@ import pytest
 
 from bsnn import figures
 from bsnn.config import PAPER
-from bsnn.figures import SERIES, baseline_rate, draw, draw_all, experiments_of, table
+from bsnn.figures import draw, draw_all, table
+from bsnn.series import SERIES, baseline_rate, experiments_of, tried
 from core.outside.text import read_text
 from core.records import load_records
 from core.records.store import Record
 
 
-def record(config: str, seed: int, accuracies: list[float], rate: float, **more: Any) -> Record:
+def record(name: str, seed: int, accuracies: list[float], rate: float, **more: Any) -> Record:
     """A finished run whose epoch 0 must not count."""
     curve = [
         {
@@ -28,11 +29,11 @@ def record(config: str, seed: int, accuracies: list[float], rate: float, **more:
         for epoch, accuracy in enumerate([99.9, *accuracies])
     ]
     fields = {
-        **{"id": f"{config}-{seed}", "kind": "train", "status": "finished", "seed": seed},
-        **{"config_file": f"configs/{config}.yaml", "tests": {"accuracy": 10.0 * (seed + 1)}},
+        **{"id": f"{name}-{seed}", "kind": "train", "status": "finished", "seed": seed},
+        **{"config_file": f"configs/{name}.yaml", "tests": {"accuracy": 10.0 * (seed + 1)}},
         **more,
     }
-    return Record(fields, curve)
+    return Record(fields, curve, sorted(more.get("config", {})))
 
 
 RECORDS = [
@@ -62,6 +63,20 @@ def test_what_the_table_says() -> None:
     assert (row["trials"], row["beside the baseline"]) == ("1", "99.5 % fewer")
     assert row["balance"] == "0.500"
     assert "100.0 times as many" in table(found[1:], 1e-7)
+
+
+def test_what_was_tried_has_a_line_for_each_set_of_changes() -> None:
+    more: list[Record] = [
+        record("fig4_lsm", 3, [70, 71], 1e-3, config={"reset": "threshold"}),
+        record("fig4_lsm", 0, [60, 61], 1e-3, config={"reset": "threshold"}),
+        record("fig4_lsm", 0, [80, 81], 1e-3, config={"repeat": 20, "n_epochs": 2}),
+        record("fig4_lsm", 1, [99, 99], 1.0, config={"repeat": 20}, status="partial"),
+        record("clean_lsm", 1, [99, 99], 1.0, config={"repeat": 20}),
+    ]
+    found = tried([*RECORDS, *more])
+    assert [e.label for e in found] == ["LSM; n_epochs 2, repeat 20", "LSM; reset threshold"]
+    text = table(found, 2e-3, seeds=True)
+    assert "| LSM; reset threshold | 2 (0, 3) | 71.00 | 66.00 |" in text
 
 
 def test_the_figure_has_three_panels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,28 @@ def test_trials_have_folders_files_and_seeds(
         assert "epoch 1/1 | train loss" in (trial / "exp.log").read_text()
     assert main(*flags) == 0
     assert capsys.readouterr().out.count("is finished: test accuracy") == 3
+    assert main(*flags, "--lr", 0.1) == 2
+    refused = f"--new-exp-folder {place}/trial_0 continues a run as it was, but lr would change"
+    assert refused in capsys.readouterr().err
+
+
+def test_a_single_trial_given_again_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once, whole = tmp_path / "once", tmp_path / "whole"
+    flags = (*TINY, "--new-exp-folder", once)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunProgress, "step", stop_at(3))
+        assert main(*flags) == 130
+    capsys.readouterr()
+    assert main(*flags, "--neurons", 7) == 2
+    assert "neurons would change" in message(capsys)
+    assert main(*flags) == 0
+    assert main(*TINY, "--out", whole) == 0
+    assert_same_run(once, whole)
+    capsys.readouterr()
+    assert main(*flags) == 0
+    assert f"{once} is finished: test accuracy" in capsys.readouterr().out
 
 
 def test_a_run_is_made_longer_and_tested_again(

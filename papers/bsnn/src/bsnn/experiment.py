@@ -35,8 +35,8 @@ NETWORK_KEYS = (
 def run(config: Config, base: Path | None) -> None:
     """Train and test, or test alone, as ``config`` says.
 
-    Several trials are runs of their own; given again, the command goes on with those that were
-    stopped and leaves alone those that are finished.
+    Several trials are runs of their own. Given again with the folder it wrote to, a command goes
+    on with what was stopped there and leaves alone what is finished.
 
     Args:
         config: All settings.
@@ -52,18 +52,34 @@ def run(config: Config, base: Path | None) -> None:
         _test_only(config)
         return
     if config.trials == 1:
-        _train(config, base)
+        new = config.out is None or config.resume or config.load_exp_folder
+        (_train if new else _train_or_go_on)(config, base)
         return
     place = config.out or default_folder(BSNN_PAPER, config, base)
     for number, seed in enumerate(trial_seeds(config)):
         folder = place / f"trial_{number}"
-        state = look(folder)
-        if state.status == "finished":
-            print(f"{folder} is finished: test accuracy {state.accuracy:.2f} %")
-            continue
         print(f"trial {number}, seed {seed}, in {folder}")
-        earlier = folder if state.can_resume else None
-        _train(replace(config, trials=1, seed=seed, out=folder, resume=earlier), base)
+        _train_or_go_on(replace(config, trials=1, seed=seed, out=folder), base)
+
+
+def _train_or_go_on(config: Config, base: Path | None) -> None:
+    """Leave the run in ``config.out`` alone if it is finished, else go on with it or start it.
+
+    Raises:
+        UserError: The folder holds a run with other settings, or see :func:`run`.
+    """
+    folder = config.out
+    assert folder is not None, "the caller names it"
+    state = look(folder)
+    if state.status != "finished" and not state.can_resume:
+        _train(config, base)
+        return
+    stored = stored_settings(Config, folder, longer="n_epochs")
+    refuse_changes(stored, config, result_keys(config), flag=f"--new-exp-folder {folder}")
+    if state.status == "finished":
+        print(f"{folder} is finished: test accuracy {state.accuracy:.2f} %")
+    else:
+        _train(replace(config, resume=folder), base)
 
 
 def _with_gpu(config: Config) -> Config:

@@ -1,10 +1,9 @@
-"""Figure 4 from records: accuracy, firing rate and balance of the five experiments over epochs."""
+"""Figure 4 from records: accuracy, firing rate and balance over epochs, and its tables."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,16 @@ from matplotlib.axes import Axes
 
 from bsnn.colours import BLUE, GREEN, RED, VIOLET, YELLOW
 from bsnn.config import PAPER
+from bsnn.series import (
+    BASELINE,
+    EXPERIMENTS,
+    LAST,
+    SERIES,
+    Experiment,
+    baseline_rate,
+    experiments_of,
+    tried,
+)
 from core.files import write_text_atomically
 from core.plots import figure
 from core.plots.curves import epoch_axis
@@ -19,76 +28,10 @@ from core.records import load_records
 from core.records.grid import counted_runs, grid, rounded
 from core.records.pictures import Drawn
 from core.records.readme import update_between_markers
-from core.records.store import Record
 
 FOLDER = PAPER / "results" / "figures"
 PAGE = PAPER / "results" / "figure4.md"
-EXPERIMENTS = {
-    "baseline_multispike": "baseline",
-    "baseline_singlespike": "baseline, single spike",
-    "lsm": "LSM",
-    "cuba_fixed": "CUBA",
-    "train_all": "train W and alpha",
-}
-"""Ending of the configuration's name -> what the experiment is called."""
-BASELINE = "baseline"
-
-
-@dataclass(frozen=True)
-class Series:
-    """The same experiments under one rule.
-
-    Attributes:
-        prefix: Beginning of the configurations' names.
-        seeds: Declared: three trials of one command, or ten.
-        title: What the rule is.
-    """
-
-    prefix: str
-    seeds: tuple[int, ...]
-    title: str
-
-
-SERIES = {
-    "published": Series("fig4", (0, 1, 3), "protocol published"),
-    "intended": Series(
-        "intended", (0, 1, 3), "protocol published, gradient of a single spike at the potential"
-    ),
-    "clean": Series("clean", tuple(range(10)), "protocol clean"),
-}
-"""By the name that their figure has."""
 PUBLISHED_ACCURACY = 97.6
-LAST = 5
-"""Epochs of the end that are averaged, as the authors do it."""
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """Trials of one configuration, each as values over epochs 1, 2, ...
-
-    Attributes:
-        label: What it is called.
-        runs: Finished ones of declared seeds, in their order.
-    """
-
-    label: str
-    runs: Sequence[Record]
-
-    def values(self, key: str) -> np.ndarray:
-        """``[trials, epochs]``, as far as the shortest trial goes; NaN where not measured."""
-        rows = [[row for row in run.curve if row["epoch"]] for run in self.runs]
-        epochs = min(map(len, rows))
-        return np.array([[_number(row.get(key)) for row in trial[:epochs]] for trial in rows])
-
-    def last(self, key: str) -> float:
-        """Mean over trials and the last epochs."""
-        return float(self.values(key)[:, -LAST:].mean())
-
-    @property
-    def best_trial(self) -> Record:
-        """The one with the highest validation accuracy."""
-        highest = self.values("val_accuracy").max(1)
-        return self.runs[int(highest.argmax())]
 
 
 def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
@@ -111,26 +54,8 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
         tables[name] = table(experiments, baseline_rate(experiments) or baseline)
         path = draw(experiments, FOLDER / f"figure4_{name}.png", title=series.title)
         yield Drawn(path, _caption(experiments, series.title))
-    write_page(tables)
-
-
-def experiments_of(records: Sequence[Record], series: Series) -> list[Experiment]:
-    """The experiments that have a run; of two runs of a seed, the later one."""
-    found = []
-    for stem, label in EXPERIMENTS.items():
-        config = f"configs/{series.prefix}_{stem}.yaml"
-        runs = {
-            int(run.fields["seed"]): run
-            for run in records
-            if run.kind == "train"
-            and run.fields["config_file"] == config
-            and run.status == "finished"
-            and not run.changes
-            and run.fields["seed"] in series.seeds
-        }
-        if runs:
-            found.append(Experiment(label, [runs[seed] for seed in sorted(runs)]))
-    return found
+    beside = tried(records)
+    write_page(tables, table(beside, baseline, seeds=True) if beside else "")
 
 
 def draw(experiments: Sequence[Experiment], path: Path, *, title: str) -> Path:
@@ -168,14 +93,15 @@ def _band(axis: Axes, values: np.ndarray, label: str, color: str) -> None:
     axis.fill_between(epochs, lower, mean + spread, color=color, alpha=0.2, linewidth=0)
 
 
-def baseline_rate(experiments: Sequence[Experiment]) -> float | None:
-    """Spikes per neuron and step of the baseline, if it is among them."""
-    return next((e.last("val_batch_rate") for e in experiments if e.label == BASELINE), None)
+def table(experiments: Sequence[Experiment], baseline: float | None, *, seeds: bool = False) -> str:
+    """What the authors print of such a figure, and how much less each network spikes.
 
-
-def table(experiments: Sequence[Experiment], baseline: float | None) -> str:
-    """What the authors print of such a figure, and how much less each network spikes."""
-    rows = [_row(experiment, baseline) for experiment in experiments]
+    Args:
+        experiments: Lines of the table.
+        baseline: Spikes per neuron and step of the network to compare with.
+        seeds: Name the trials by their seeds.
+    """
+    rows = [_row(experiment, baseline, seeds) for experiment in experiments]
     return grid(tuple(rows[0]), rows)
 
 
@@ -187,13 +113,14 @@ def _beside(rate: float, baseline: float | None) -> str:
     return f"{rate / baseline:.1f} times as many"
 
 
-def _row(experiment: Experiment, baseline: float | None) -> Mapping[str, str]:
+def _row(experiment: Experiment, baseline: float | None, seeds: bool) -> Mapping[str, str]:
     accuracy = experiment.values("val_accuracy")
     rate = experiment.last("val_batch_rate")
     tests = experiment.best_trial.fields.get("tests") or {}
+    names = ", ".join(str(run.fields["seed"]) for run in experiment.runs)
     return {
         "experiment": experiment.label,
-        "trials": str(len(experiment.runs)),
+        "trials": f"{len(experiment.runs)} ({names})" if seeds else str(len(experiment.runs)),
         "best (%)": rounded(float(accuracy.max()), 2),
         "trial mean (%)": rounded(float(accuracy.mean(0).max()), 2),
         f"last {LAST} epochs (%)": _spread(accuracy[:, -LAST:].mean(1)),
@@ -210,8 +137,8 @@ def _spread(values: np.ndarray) -> str:
     return f"{values.mean():.2f} ± {statistics.stdev(values.tolist()):.2f}"
 
 
-def write_page(tables: Mapping[str, str]) -> None:
-    """Write ``results/figure4.md`` and the block of the README."""
+def write_page(tables: Mapping[str, str], tried: str) -> None:
+    """Write ``results/figure4.md``, with what was tried beside it, and the block of the README."""
     shown = tables.get("published", "Nothing has been run yet.")
     update_between_markers(PAPER / "README.md", "figure 4", shown)
     parts = [
@@ -226,6 +153,13 @@ def write_page(tables: Mapping[str, str]) -> None:
         title = SERIES[name].title
         heading = title[0].upper() + title[1:]
         parts += [f"## {heading}", text, f"![Figure 4](figures/figure4_{name}.png)"]
+    if tried:
+        said = (
+            "Runs of Figure 4's files with other settings, published protocol: what was tried "
+            "towards the published accuracy. Trials are named by their seeds. The settings were "
+            "chosen by no result, and every run that was made stands here."
+        )
+        parts += ["## What was tried", said, tried]
     write_text_atomically(PAGE, "\n\n".join(parts) + "\n")
 
 
@@ -236,7 +170,3 @@ def _caption(experiments: Sequence[Experiment], title: str) -> str:
         f"Figure 4, {title}: validation accuracy, firing rate and low-pass "
         f"balance of the experiments over epochs, mean and standard deviation of {trials}"
     )
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
