@@ -91,6 +91,7 @@ def test_gradient_while_the_loss_is_finite(tmp_path: Path) -> None:
 
     message = failure(tmp_path / "run", replace(make_job(), train_step=step), done=0)
     assert "the gradient of second.bias is not finite in epoch 1, step 1: all param" in message
+    assert "clipping comes too late" in message
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,13 @@ def name_broken(tensors: Mapping[str, Tensor]) -> str:
     return ", ".join(broken[:3]) + more
 
 
-def likely_cause(model: nn.Module) -> str:
-    """Why a loss may have become NaN, as far as the model's tensors tell."""
+def likely_cause(model: nn.Module, *, forward: bool = True) -> str:
+    """Why a loss or a gradient may have become NaN, as far as the model's tensors tell.
+
+    Args:
+        model: As it was in the step.
+        forward: It was the loss; else a gradient alone, behind a loss that is finite.
+    """
     broken = [name for name, p in model.named_parameters() if not torch.isfinite(p).all()]
     if broken:
         return (
@@ -67,6 +72,12 @@ def likely_cause(model: nn.Module) -> str:
         hint = module.divergence_hint() if isinstance(module, Neuron) else None
         if hint:
             return hint
+    if not forward:
+        return (
+            "all parameters and the loss are finite, so the gradient grew without bound on its way "
+            "back through the sequence; clipping comes too late for that: lower --lr if earlier "
+            "steps led here, else start from other weights or decays, or shorten the sequence"
+        )
     return (
         "all parameters are finite, so a potential overflowed within the sequence; lower --lr or "
         "clip gradients (--clip_norm 1)"

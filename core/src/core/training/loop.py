@@ -63,7 +63,7 @@ def descend(
     if not math.isfinite(norm):
         if not math.isfinite(loss.detach()):
             raise NotFinite("the loss", "", likely_cause(model))
-        raise NotFinite(name_broken(present), "", likely_cause(model))
+        raise NotFinite(name_broken(present), "", likely_cause(model, forward=False))
     if clip_norm is not None:
         nn.utils.clip_grads_with_norm_(model.parameters(), clip_norm, norm)
     try:
