@@ -1,7 +1,7 @@
 """A training script without PyTorch for the tests of sweeps: it writes the folder of a run.
 
-``--fail N`` fails at epoch N, ``--wait SECONDS`` sleeps in every epoch. Each start adds a line to
-``starts.txt`` beside the run's folder.
+``--fail N`` fails at epoch N, ``--wait SECONDS`` sleeps in every epoch, ``--data gone`` finds no
+data. Each start adds a line to ``starts.txt`` beside the run's folder.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-from core.errors import run_main
+from core.errors import UserError, run_main
 from core.training.run_folder import RESUME, RunFolder
 
-DEFAULTS = {"neuron": "brf", "seed": "0", "epochs": "3", "wait": "0", "fail": "0"}
+DEFAULTS = {"neuron": "brf", "seed": "0", "epochs": "3", "wait": "0", "fail": "0", "data": "here"}
 PLACES = {"config": "", "device": "auto", "out": "", "resume": "", "threads": "0"}
 
 
@@ -29,6 +29,9 @@ def main() -> None:
         given[flag[2:]] = value
     if asked:
         print(json.dumps({key: given[key] for key in given if key != "config"}))
+    elif given["data"] == "gone":
+        print("looking for data")
+        raise UserError("no data:\n  1. a folder\n  2. a mirror")
     elif given["resume"]:
         folder = Path(given["resume"])
         with RunFolder.reopen(folder) as opened:

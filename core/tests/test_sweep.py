@@ -17,8 +17,9 @@ import torch
 from core import checkpoints, cli
 from core.errors import RunFailed, UserError
 from core.sweep.command import run_all
-from core.sweep.execute import Run, Script, execute, prepare
+from core.sweep.execute import execute, prepare
 from core.sweep.plan import plan, read_seeds, read_settings
+from core.sweep.process import Run, Script
 
 from .records.conftest import make_paper
 
@@ -155,6 +156,32 @@ def test_nothing_is_started_where_a_flag_is_wrong_or_a_folder_holds_another_run(
     with pytest.raises(UserError, match=r"holds a run with other settings \(epochs\)"):
         sweep("--seeds", "0-1", "--set", "epochs=8", "--out", "runs/nine")
     assert len(starts(paper / "runs" / "nine")) == 2
+
+
+def test_nothing_is_started_where_the_first_run_finds_no_data(
+    paper: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One process says so, whole; neither its log nor a folder is left."""
+    with pytest.raises(UserError, match=r"^no data:\n  1\. a folder\n  2\. a mirror\n.*first of 2"):
+        sweep(
+            "--seeds", "0-1", "--set", "data=gone", "--jobs", "2", "--out", str(paper / "a" / "b")
+        )
+    assert "seed1: starting" not in capsys.readouterr().out
+    assert not (paper / "a").exists()
+    with pytest.raises(UserError, match="the only run"):
+        sweep("--seeds", "0", "--set", "data=gone")
+
+
+def test_those_that_lack_the_same_data_are_not_started(
+    paper: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    match = r"2 of 4 .* the first of them \S*gone-seed0 and 1 alike: no data:\n.*\n.*mirror"
+    with pytest.raises(RunFailed, match=match):
+        sweep("--seeds", "0-1", "--set", "data=here,gone", "--jobs", "1")
+    out = paper / "runs" / "sweep"
+    assert len(starts(out)) == 2
+    assert [path.name for path in out.glob("*gone*.log")] == ["train-data-gone-seed0.log"]
+    assert "gone-seed1: failed: no data:\n" in capsys.readouterr().out
 
 
 def test_a_run_that_cannot_be_started_does_not_stop_the_others(paper: Path) -> None:

@@ -108,3 +108,15 @@ def without_folders(words: Iterable[str]) -> list[str]:
         flag, equals, value = word.rpartition("=")
         kept.append(f"{flag}{equals}{Path(value).name}" if value.startswith("/") else word)
     return kept
+
+
+def absent(path: Path) -> tuple[Path, ...]:
+    """``path`` and the folders above it, as far as they do not exist: see :func:`take_back`."""
+    return tuple(place for place in (path, *path.parents) if not place.exists())
+
+
+def take_back(made: Iterable[Path]) -> None:
+    """Remove files, and folders that are empty: those of :func:`absent`, where all was in vain."""
+    for path in made:
+        with suppress(OSError):  # it was not made, or others have put something into it
+            path.rmdir() if path.is_dir() else path.unlink()

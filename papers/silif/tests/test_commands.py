@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from core.sweep.execute import Script, prepare
+from core.errors import UserError
+from core.sweep.execute import prepare
 from core.sweep.plan import Planned
+from core.sweep.process import Script
 from core.testing import facts, message, rows
 from silif.commands import read_call
 from silif.config import PAPER
@@ -143,6 +145,17 @@ def test_a_sweep_is_planned_and_carried_out_by_its_name(
     assert [name[-5:] for name in folders(tmp_path / "mine")] == ["seed1", "seed2"]
     assert "names no sweep" in refusal(capsys, "--sweep_id", "yours")
     assert "a name has letters" in refusal(capsys, "--sweep_name", "../x")
+
+
+def test_nothing_is_left_of_runs_that_were_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_all(*given: Any, **places: Any) -> None:
+        raise UserError("no data")
+
+    monkeypatch.setattr("silif.several.run_all", run_all)
+    assert "no data" in refusal(capsys, "--new_exp_folder", str(tmp_path / "runs" / "mine"))
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- Weights & Biases ----------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from core.errors import UserError, explained
 from core.records.places import find_paper
-from core.sweep.execute import Run, Script, execute, prepare
+from core.sweep.execute import execute, prepare
 from core.sweep.plan import Planned, plan, read_seeds, read_settings
+from core.sweep.process import Run, Script
 from core.sweep.show import SweepTable
 from core.training.interrupts import interruptible
 

@@ -3,88 +3,25 @@
 A run is a process of its own, ``python SCRIPT ...`` in the paper's folder, that writes to a folder
 named by its settings. All that is known about it is read from there, so a sweep has no state of
 its own: killed at any moment and started again, it goes on.
+
+Whether a run finds its data, it knows itself, and others that differ in the seed find the same. So
+the first of a kind goes ahead: the others start when it has begun, and not at all when it refuses.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.errors import RunFailed, UserError, explained
-from core.outside.text import from_yaml, read_yaml
+from core.files import take_back
+from core.outside.text import from_yaml, read_yaml, to_json
 from core.sweep.plan import Planned
-from core.sweep.state import State, look, other_settings
-
-REFUSED = 2
-"""Exit code of a process that did nothing, such as one whose run another has finished meanwhile."""
-PATIENCE = 120.0
-"""Seconds that stopped runs get to write what they have."""
-
-
-@dataclass
-class Run:
-    """A planned run and what became of it.
-
-    Attributes:
-        planned: Name and flags.
-        folder: Where it writes.
-        state: As last looked at.
-        problem: Why it failed here, or None.
-        note: What to say beside its state.
-        process: While this sweep runs it.
-    """
-
-    planned: Planned
-    folder: Path
-    state: State = field(default_factory=State)
-    problem: str | None = None
-    note: str = ""
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> Path:
-        """What its processes print."""
-        return self.folder.with_name(f"{self.folder.name}.log")
-
-    @property
-    def is_over(self) -> bool:
-        """Nothing is left to do for it."""
-        return self.process is None and (
-            self.problem is not None or self.state.status in ("finished", "failed")
-        )
-
-
-@dataclass(frozen=True)
-class Script:
-    """What every run calls.
-
-    Attributes:
-        paper: Folder of the paper, where it is called.
-        file: Its name, such as ``train_smnist.py``.
-        threads: Of each process.
-    """
-
-    paper: Path
-    file: str
-    threads: int = 1
-
-    def command(self, *arguments: str) -> list[str]:
-        """For :mod:`subprocess`."""
-        return [sys.executable, self.file, *arguments]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """That of this process, with libraries held to the threads of the run."""
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-        return {**os.environ, **dict.fromkeys(names, str(self.threads))}
+from core.sweep.process import REFUSED, Run, Script, cause, memory_allows, printed, start, stop
+from core.sweep.state import look, other_settings
 
 
 def prepare(script: Script, planned: Sequence[Planned], out: Path) -> list[Run]:
@@ -97,8 +34,9 @@ def prepare(script: Script, planned: Sequence[Planned], out: Path) -> list[Run]:
     """
     runs = []
     for one in planned:
-        run = Run(one, out / one.name)
         asked = _settings(script, one)
+        kind = to_json({key: asked[key] for key in sorted(asked) if key not in ("seed", "seeds")})
+        run = Run(one, out / one.name, kind)
         stored = run.folder / "config.yaml"
         run.state = look(run.folder)
         if stored.is_file() and run.state.status != "waiting":
@@ -119,7 +57,7 @@ def _settings(script: Script, planned: Planned) -> Mapping[str, Any]:
         command, cwd=script.paper, env=script.environment, capture_output=True, text=True
     )
     if done.returncode != 0:
-        raise UserError(f"{planned.name}: {_last_line(done.stderr)}")
+        raise UserError(f"{planned.name}: {cause(done.stderr)}")
     settings = from_yaml(done.stdout, f"{script.file} --print_config")
     if not isinstance(settings, dict):
         raise UserError(
@@ -150,6 +88,7 @@ def execute(
         pause: Seconds between two looks.
 
     Raises:
+        UserError: The first run refused to begin; nothing was started, and nothing is left of it.
         RunFailed: At the end, if a run failed; the others were finished.
         KeyboardInterrupt: On Ctrl-C and SIGTERM, after all runs have stopped.
     """
@@ -158,17 +97,18 @@ def execute(
         while True:
             for run in runs:
                 _look(run, ended)
+            again -= {id(run) for run in _refuse_alike(runs)}
             todo = [r for r in runs if not r.is_over or id(r) in again]
             active = [
                 r for r in runs if r.process or (r.state.status == "running" and not r.is_over)
             ]
             for run in todo:
-                if len(active) >= jobs or not _memory_allows(runs, active):
+                if len(active) >= jobs or not memory_allows(runs, active):
                     break
-                if run not in active:
+                if run not in active and _may_start(run, runs):
                     again.discard(id(run))
                     try:
-                        _start(run, script)
+                        start(run, script)
                     except OSError as error:
                         run.problem = f"it cannot be started: {explained(error)}"
                     else:
@@ -178,18 +118,20 @@ def execute(
                 break
             time.sleep(pause)
     except Exception:  # nobody would look after them
-        _stop(runs)
+        stop(runs)
         raise
     except KeyboardInterrupt:
-        _stop(runs)
+        stop(runs)
         done = sum(run.state.status == "finished" for run in runs)
         raise KeyboardInterrupt(
             f"stopped with {done} of {len(runs)} runs finished; the same command goes on"
         ) from None
     if failed := [run for run in runs if run.state.status != "finished"]:
         first = failed[0]
+        alike = sum(run.problem == first.problem for run in failed[1:])
         raise RunFailed(
-            f"{len(failed)} of {len(runs)} runs failed, the first of them {first.planned.name}: "
+            f"{len(failed)} of {len(runs)} runs failed, the first of them {first.planned.name}"
+            f"{f' and {alike} alike' if alike else ''}: "
             f"{first.problem or 'it failed before; --retry tries it again'} (see {first.log})"
         )
 
@@ -207,83 +149,42 @@ def _look(run: Run, ended: Callable[[Run], None]) -> None:
             run.problem = str(error)
     if theirs and run.state.status == "finished":
         ended(run)
+    run.has_begun |= run.state.status == "running"
     if code is None:
         return
     run.process = None
+    run.refused = code == REFUSED and run.state.status in ("waiting", "interrupted")
+    run.has_begun |= not run.refused
     if run.state.status == "running":  # another process was faster, and refused ours
         return
     if run.state.status == "finished" and code in (0, REFUSED):
         ended(run)
     elif run.problem is None:
-        run.problem = f"killed by signal {-code}" if code < 0 else _last_line(_printed(run))
+        run.problem = f"killed by signal {-code}" if code < 0 else cause(printed(run))
 
 
-def _printed(run: Run) -> str:
-    try:
-        return run.log.read_bytes().decode(errors="replace")
-    except OSError as error:
-        return explained(error)
+def _may_start(run: Run, runs: Sequence[Run]) -> bool:
+    """Whether one of its kind has begun, or nobody is out to see whether it can."""
+    begun = any(other.has_begun for other in runs if other.kind == run.kind)
+    return begun or not any(other.process and not other.has_begun for other in runs)
 
 
-def _start(run: Run, script: Script) -> None:
-    """Start a run, or go on with one that was interrupted."""
-    if run.state.can_resume:
-        arguments = ["--resume", str(run.folder)]
-    else:
-        if run.state.status != "waiting":  # killed before its first checkpoint: nothing to keep
-            stamp = time.strftime("%Y%m%d-%H%M%S")
-            run.folder.rename(run.folder.with_name(f"{run.folder.name}-unstarted-{stamp}"))
-        arguments = [*run.planned.arguments, "--out", str(run.folder)]
-        arguments += ["--threads", str(script.threads)]  # which a run keeps when it goes on
-    arguments += run.planned.place
-    run.problem = None
-    run.folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(run.log, "ab") as log:
-        log.write(f"$ {shlex.join(script.command(*arguments)[1:])}\n".encode())
-        log.flush()
-        run.process = subprocess.Popen(
-            script.command(*arguments),
-            cwd=script.paper,
-            env=script.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which passes it on
-        )
+def _refuse_alike(runs: Sequence[Run]) -> list[Run]:
+    """Those that need not start, because the first of their kind refused to begin.
 
-
-def _stop(runs: Sequence[Run]) -> None:
-    """Ask every process to stop, wait for it, and kill what does not listen."""
-    active = [run for run in runs if run.process]
-    for run in active:
-        assert run.process is not None
-        run.process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + PATIENCE
-    for run in active:
-        assert run.process is not None
-        try:
-            run.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            run.process.kill()
-            run.process.wait()
-
-
-def _memory_allows(runs: Sequence[Run], active: Sequence[Run]) -> bool:
-    """Whether one more run fits, as large as the largest so far; one always may."""
-    available = _available_mb()
-    largest = max((run.state.memory_mb or 0.0 for run in runs), default=0.0)
-    return not active or available is None or largest <= available
-
-
-def _available_mb() -> float | None:
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            found = [line.split()[1] for line in lines if line.startswith("MemAvailable")]
-    except OSError:  # not Linux
-        return None
-    return float(found[0]) / 1024 if found else None
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("error: ") if lines else "it said nothing"
+    Raises:
+        UserError: No run has begun at all.
+    """
+    alike = []
+    for first in [run for run in runs if run.refused]:
+        first.refused = False
+        if not any(run.has_begun for run in runs):
+            take_back(first.made)
+            of = f"first of {len(runs)} runs; none was started" if len(runs) > 1 else "only run"
+            raise UserError(f"{first.problem}\n(so says {first.planned.name}, the {of})")
+        if not any(run.has_begun for run in runs if run.kind == first.kind):
+            alike += [run for run in runs if run.kind == first.kind and run is not first]
+            for run in alike:
+                if run.state.status not in ("finished", "failed"):
+                    run.problem = first.problem
+    return alike

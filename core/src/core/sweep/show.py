@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from core.sweep.execute import Run
+from core.sweep.process import Run
 from core.training.progress import duration
 
 _COLUMNS = ("run", "state", "epoch", "test accuracy (%)", "time left", "memory (MB)")
@@ -55,7 +55,9 @@ def status_of(run: Run) -> str:
     """What the column ``state`` says."""
     if run.problem is not None:
         return "failed"
-    return "running" if run.process else run.state.status
+    if run.process:
+        return "running" if run.has_begun else "starting"
+    return run.state.status
 
 
 def _table(runs: Sequence[Run]) -> Table:
@@ -82,7 +84,9 @@ def _cells(run: Run) -> list[str]:
     left = state.seconds_left if status in ("running", "interrupted") else None
     return [
         run.planned.name,
-        f"{status}: {run.problem}" if run.problem else " ".join(filter(None, [status, run.note])),
+        f"{status}: {run.problem.splitlines()[0]}"
+        if run.problem
+        else " ".join(filter(None, [status, run.note])),
         f"{state.epoch}/{state.epochs}" if state.epochs is not None else "",
         "" if state.accuracy is None else f"{state.accuracy:.2f}",
         "" if left is None else duration(left),

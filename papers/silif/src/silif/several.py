@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import UserError
-from core.files import write_text_atomically
+from core.files import absent, take_back, write_text_atomically
 from core.outside.shape import check
 from core.outside.text import read_json, to_json
 from core.sweep.command import run_all
@@ -41,6 +41,7 @@ def run_several(call: Call) -> None:
     refuse_missing(call.config)
     folder = folder_of(call)
     runs = planned(call)
+    made = absent(folder / _ASKED)
     folder.mkdir(parents=True, exist_ok=True)
     asked = {"arguments": list(call.arguments), "several": dict(call.several)}
     write_text_atomically(folder / _ASKED, to_json(asked))
@@ -48,14 +49,18 @@ def run_several(call: Call) -> None:
     if call.config.only_createsweep:
         print(f"{len(runs)} runs planned; start them with: python main.py --sweep_id {folder.name}")
         return
-    run_all(
-        PAPER,
-        "main",
-        runs,
-        out=folder.absolute(),
-        jobs=1 if choose_device(call.config.device).type == "cuda" else None,  # of one GPU
-        threads=call.config.threads or None,
-    )
+    try:
+        run_all(
+            PAPER,
+            "main",
+            runs,
+            out=folder.absolute(),
+            jobs=1 if choose_device(call.config.device).type == "cuda" else None,  # of one GPU
+            threads=call.config.threads or None,
+        )
+    except UserError:  # nothing was started
+        take_back(made)
+        raise
 
 
 def folder_of(call: Call) -> Path:
