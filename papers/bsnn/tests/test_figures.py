@@ -10,7 +10,7 @@ import pytest
 
 from bsnn import figures
 from bsnn.config import PAPER
-from bsnn.figures import draw, draw_all, table
+from bsnn.figures import draw, draw_all, table, table_of_tried
 from bsnn.series import SERIES, baseline_rate, experiments_of, tried
 from core.outside.text import read_text
 from core.records import load_records
@@ -66,17 +66,21 @@ def test_what_the_table_says() -> None:
 
 
 def test_what_was_tried_has_a_line_for_each_set_of_changes() -> None:
-    more: list[Record] = [
+    died = {"status": "failed", "epochs_done": 1}
+    more = [
         record("fig4_lsm", 3, [70, 71], 1e-3, config={"reset": "threshold"}),
         record("fig4_lsm", 0, [60, 61], 1e-3, config={"reset": "threshold"}),
-        record("fig4_lsm", 0, [80, 81], 1e-3, config={"repeat": 20, "n_epochs": 2}),
-        record("fig4_lsm", 1, [99, 99], 1.0, config={"repeat": 20}, status="partial"),
+        record("fig4_lsm", 1, [99], 1e-3, config={"reset": "threshold"}, **died),
+        record("fig4_lsm", 0, [99], 1e-3, config={"repeat": 20, "n_epochs": 2}, **died),
+        record("fig4_lsm", 1, [99, 99], 1.0, config={"repeat": 9}, status="partial"),
         record("clean_lsm", 1, [99, 99], 1.0, config={"repeat": 20}),
     ]
     found = tried([*RECORDS, *more])
     assert [e.label for e in found] == ["LSM; n_epochs 2, repeat 20", "LSM; reset threshold"]
-    text = table(found, 2e-3, seeds=True)
-    assert "| LSM; reset threshold | 2 (0, 3) | 71.00 | 66.00 |" in text
+    text = table_of_tried(found, 2e-3)
+    assert "| LSM; n_epochs 2, repeat 20 | 0 (died after epoch 1) |  |" in text
+    assert "| LSM; reset threshold | 0, 3, 1 (died after epoch 1) | 71.00 | 66.00 |" in text
+    assert table_of_tried(found[:1], None).count("\n") == 2
 
 
 def test_the_figure_has_three_panels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,10 +55,12 @@ class Experiment:
     Attributes:
         label: What it is called.
         runs: Finished ones of declared seeds, in their order.
+        died: Those that failed.
     """
 
     label: str
     runs: Sequence[Record]
+    died: Sequence[Record] = ()
 
     def values(self, key: str) -> np.ndarray:
         """``[trials, epochs]``, as far as the shortest trial goes; NaN where not measured."""
@@ -102,7 +104,7 @@ def tried(records: Sequence[Record]) -> list[Experiment]:
     Its label is ``experiment; key value, ...``, with every setting that differs from the file.
 
     Args:
-        records: All of the paper; of two finished runs of a seed, the later one counts.
+        records: All of the paper; of two runs of a seed, the later one counts. Failed ones count.
     """
     files = {
         f"configs/{SERIES['published'].prefix}_{stem}.yaml": (number, label)
@@ -111,15 +113,19 @@ def tried(records: Sequence[Record]) -> list[Experiment]:
     found: dict[tuple[int, str], dict[int, Record]] = defaultdict(dict)
     for run in records:
         started = run.kind == "train" and run.fields["config_file"] in files
-        if not started or run.status != "finished" or not run.changes:
+        if not started or run.status == "partial" or not run.changes:
             continue
         number, label = files[run.fields["config_file"]]
         changed = (f"{key} {run.fields['config'].get(key)}" for key in run.changes)
         found[(number, f"{label}; {', '.join(changed)}")][int(run.fields["seed"])] = run
-    return [
-        Experiment(label, [runs[seed] for seed in sorted(runs)])
-        for (_, label), runs in sorted(found.items(), key=lambda item: item[0])
-    ]
+    experiments = []
+    for (_, label), runs in sorted(found.items(), key=lambda item: item[0]):
+        ordered = [runs[seed] for seed in sorted(runs)]
+        finished, died = (
+            [run for run in ordered if run.status == status] for status in ("finished", "failed")
+        )
+        experiments.append(Experiment(label, finished, died))
+    return experiments
 
 
 def baseline_rate(experiments: Sequence[Experiment]) -> float | None:
