@@ -93,6 +93,23 @@ def test_what_is_superseded_says_so_until_it_was_run_again(
     assert load_records(paper)[0].superseded is None
 
 
+def test_several_runs_are_recorded_at_once(
+    paper: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A refused one keeps no other out."""
+    runs = [str(make_run(tmp_path / f"run{n}", [20.0, 85.5], seed=n)) for n in range(3)]
+    (tmp_path / "run1" / "metrics.jsonl").unlink()
+    assert run("record", *runs) == 2
+    said = capsys.readouterr()
+    assert [record.fields["seed"] for record in load_records(paper)] == [0, 2]
+    assert said.out.count("recorded ecg_brf-seed") == 2
+    assert said.out.count("core table toy --write") == 1
+    assert f"not recorded: {runs[1]}: " in said.err
+    assert said.err.endswith("error: 1 of 3 runs were not recorded, see above\n")
+    assert run("record", runs[0], runs[2], "--keep-weights") == 0
+    assert capsys.readouterr().out.count("\nkept ") == 2
+
+
 def test_record_displaces_only_on_request(paper: Path, tmp_path: Path) -> None:
     assert run("record", str(make_run(tmp_path / "a", [20.0, 85.5, 86.0]))) == 0
     shorter = str(make_run(tmp_path / "b", [20.0, 85.5], status="interrupted", planned=2))

@@ -38,9 +38,11 @@ def test_a_trial_is_recorded_only_when_asked_for(
     assert len(load_records(paper)) == 1
 
 
-def test_seed_place_and_threads_make_no_trial(paper: Path, tmp_path: Path) -> None:
-    config = {"threads": 2, "device": "cpu", "data_folder": "elsewhere"}
+def test_seed_place_threads_and_protocol_make_no_trial(paper: Path, tmp_path: Path) -> None:
+    config = {"threads": 2, "device": "cpu", "data_folder": "elsewhere", "protocol": "held-out"}
     record_run(make_run(tmp_path / "run", [20.0, 80.0], seed=7, config=config), paper)
+    (record,) = load_records(paper)
+    assert record.changes == ["protocol"], "and no claim counts it"
 
 
 def test_evaluations_on_embedded_data_are_trials(paper: Path) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from pathlib import Path
 
 from core.cli.command import TRIAL, Command
-from core.errors import RunFailed
+from core.errors import RunFailed, UserError, explained
 from core.paths import user_path
 
 
 def add(command: Command) -> None:
     """Let the parser know them."""
     record = command("record", _record)
-    record.add_argument("run_folder", type=user_path, metavar="RUN_FOLDER", help="what a run wrote")
     record.add_argument(
-        "--replace", action="store_true", help="give up the result recorded earlier for this run"
+        "run_folders", nargs="+", type=user_path, metavar="RUN_FOLDER", help="what a run wrote"
+    )
+    record.add_argument(
+        "--replace", action="store_true", help="give up results recorded earlier for these runs"
     )
     record.add_argument(
         "--keep-weights", action="store_true", help="copy the best weights to checkpoints/"
@@ -48,18 +51,34 @@ def add(command: Command) -> None:
 
 
 def _record(arguments: argparse.Namespace) -> None:
-    """Add a run to the results of its paper."""
+    """Add runs to the results of their papers; one that is refused keeps no other out."""
+    folders, refused, papers = arguments.run_folders, 0, set()
+    for folder in folders:
+        try:
+            papers.add(_record_one(folder, arguments))
+        except (UserError, OSError) as error:
+            if len(folders) == 1:
+                raise
+            refused += 1
+            why = explained(error) if isinstance(error, OSError) else error
+            print(f"not recorded: {folder}: {why}", file=sys.stderr)
+    for paper in sorted(papers):
+        print(f"update the tables with: core table {paper} --write")
+    if refused:
+        raise UserError(f"{refused} of {len(folders)} runs were not recorded, see above")
+
+
+def _record_one(folder: Path, arguments: argparse.Namespace) -> str:
+    """Record a run, and its weights where they are asked for; returns the name of its paper."""
     from core.records import find_paper, keep_weights, record_run
     from core.training.run_facts import read_facts
 
-    paper = find_paper(read_facts(arguments.run_folder)["paper"])
-    record = record_run(
-        arguments.run_folder, paper, replace=arguments.replace, trial=arguments.trial
-    )
+    paper = find_paper(read_facts(folder)["paper"])
+    record = record_run(folder, paper, replace=arguments.replace, trial=arguments.trial)
     print(f"recorded {record.id} ({record.status}) in {paper / 'results'}")
     if arguments.keep_weights:
-        print(f"kept {keep_weights(arguments.run_folder, paper, record)}")
-    print(f"update the tables with: core table {paper.name} --write")
+        print(f"kept {keep_weights(folder, paper, record)}")
+    return paper.name
 
 
 def _supersede(arguments: argparse.Namespace) -> None:

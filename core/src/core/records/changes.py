@@ -19,6 +19,8 @@ _FREE_KEYS = {
     *("seed", "device", "backend", "threads", "data", "evaluations", "log_tofile", "save_best"),
     *PLACE_KEYS,
 }
+PROTOCOL = {"protocol"}
+"""What tables and figures tell apart by themselves: a recipe whose epoch is selected otherwise."""
 
 
 def changes(line: Mapping[str, Any], paper_folder: Path) -> list[str]:
@@ -55,7 +57,7 @@ def refuse_trial(line: Mapping[str, Any], paper_folder: Path) -> None:
     """Keep out of the results what no configuration of the paper stands for.
 
     A trial is a run on embedded data, from no file in ``configs/``, or with settings changed from
-    those in its file. Seed and places may always differ.
+    those in its file. Seed, places and protocol may always differ.
 
     Args:
         line: Of the run, as it would be recorded.
@@ -67,7 +69,7 @@ def refuse_trial(line: Mapping[str, Any], paper_folder: Path) -> None:
     refuse_trial_data(line)
     if line["config_file"] is None:
         raise _trial(f"{line['id']} started from no file in configs/")
-    if changed := changes(line, paper_folder):
+    if changed := [key for key in changes(line, paper_folder) if key not in PROTOCOL]:
         more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
         names = ", ".join(
             key if key.isprintable() and len(key) < 80 else shown(key) for key in changed[:5]

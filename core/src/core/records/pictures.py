@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from core.files import write_text_atomically
 from core.outside.text import read_text
+from core.records.changes import PROTOCOL
 from core.records.claims import Claim, load_claims, load_titles
 from core.records.store import Record, load_records
 from core.records.verdicts import Row, table
@@ -194,7 +195,7 @@ def _by_place(records: Sequence[Record]) -> dict[str, dict[str, list[Record]]]:
     """Runs of unchanged recipes by task, data and protocol, and there by configuration."""
     places: dict[str, dict[str, list[Record]]] = {}
     for run in records:
-        if run.kind != "train" or not run.curve or set(run.changes) - {"protocol"}:
+        if run.kind != "train" or not run.curve or set(run.changes) - PROTOCOL:
             continue
         protocol = str(run.fields.get("config", {}).get("protocol") or "")
         parts = filter(None, [str(run.fields["task"]), str(run.fields["data"]["name"]), protocol])

@@ -14,6 +14,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.records.changes import PROTOCOL
 from core.records.grid import grid, mean_and_deviation, rounded
 from core.records.measure import validates_on_test
 from core.records.store import Record
@@ -48,7 +49,7 @@ def _group(record: Record) -> tuple[str, str, str]:
     fields = record.fields
     config: Mapping[str, Any] = fields["config"]
     recipe = f"`{fields['config_file']}`" if fields["config_file"] else str(fields["model"])
-    changed = [key for key in record.changes if key != "protocol"]
+    changed = [key for key in record.changes if key not in PROTOCOL]
     settings = [f"{key} {config[key]}" if key in config else key for key in changed]
     return (
         ", ".join([recipe, *settings]),
