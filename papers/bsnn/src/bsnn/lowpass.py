@@ -16,6 +16,7 @@ step at both ends: correlations stay exact to about 1e-7.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +56,9 @@ class Grid:
     weights: NDArray[np.float64]
 
 
+@lru_cache(8)
 def grid(steps: int) -> Grid:
-    """The grid for sequences of this length; every step of short ones."""
+    """The grid for sequences of this length; every step of short ones. Kept: not to be changed."""
     t = np.arange(steps)
     weights = np.ones(steps)
     if steps >= LONG:
@@ -99,8 +101,9 @@ class Modes:
         return np.concatenate([part.ravel() for part in parts])
 
 
+@lru_cache(8)
 def modes(steps: int) -> Modes:
-    """The filter of sequences of this length."""
+    """The filter of sequences of this length. Kept: not to be changed."""
     b, a = signal.butter(ORDER, cutoff(steps))
     poles = signal.butter(ORDER, cutoff(steps), output="zpk")[1]
     p = np.concatenate([half := poles[poles.imag > 0], half.conj()])
