@@ -41,6 +41,9 @@ SERIES = {
     "intended": Series(
         "intended", (0, 1, 3), "protocol published, gradient of a single spike at the potential"
     ),
+    "threshold": Series(
+        "threshold", (0, 1, 3), "protocol published, spikes take off their threshold, too"
+    ),
     "clean": Series("clean", tuple(range(10)), "protocol clean"),
 }
 """By the name that their figure has."""
