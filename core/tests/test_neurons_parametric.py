@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from core.neurons import PLIF, LogNormalTau
+from core.neurons.parametric import logistic
 from core.scan import scan as scan_on
 
 scan = partial(scan_on, backend="reference")
@@ -228,3 +229,18 @@ def test_divergence_hint_when_the_trained_slope_turned_round() -> None:
     assert neuron.divergence_hint() is None
     neuron.slope.data.fill_(-0.25)
     assert "-0.25" in str(neuron.divergence_hint())
+
+
+def test_a_large_logistic_is_that_of_pytorch() -> None:
+    torch.manual_seed(0)
+    w = torch.randn(1, 600, 512, dtype=torch.float64, requires_grad=True)  # from the pool
+    k, expected = logistic(w), torch.sigmoid(w)
+    assert torch.equal(k, expected)
+    weight = torch.randn_like(w)
+    (first,) = torch.autograd.grad(k, w, weight, create_graph=True)
+    (twice,) = torch.autograd.grad(expected, w, weight, create_graph=True)
+    torch.testing.assert_close(first, twice, rtol=1e-14, atol=1e-15)
+    torch.testing.assert_close(torch.autograd.grad(logistic(w), w, weight)[0], twice)
+    torch.testing.assert_close(
+        torch.autograd.grad(first.sum(), w)[0], torch.autograd.grad(twice.sum(), w)[0]
+    )

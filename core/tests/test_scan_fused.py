@@ -51,7 +51,7 @@ def test_deleted_spikes(name: str, recurrent: bool) -> None:
     assert_same(run(FUSED), run("reference"), 1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     name=st.sampled_from(["LIF", "BRF", "AdLIF"]),
     steps=st.integers(1, 130),
@@ -63,8 +63,9 @@ def test_deleted_spikes(name: str, recurrent: bool) -> None:
 def test_any_shape(
     name: str, steps: int, batch: int, size: int, recurrent: bool, masked: bool
 ) -> None:
-    run = Run(name, (steps, batch, size), recurrent=recurrent, masked=masked)
-    assert_same(run(FUSED), run("reference"), 2e-5)
+    # In double precision: where a sum cancels, single precision keeps few of its digits.
+    run = Run(name, (steps, batch, size), recurrent=recurrent, masked=masked, dtype=torch.float64)
+    assert_same(run(FUSED), run("reference"), 1e-9)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from core.buffers import empty
 from core.neurons.base import Neuron
 from core.neurons.leaky import SpikeAndPotential
+from core.opaque import watched
 from core.surrogates import Surrogate, atan_surrogate
 
 ATAN = atan_surrogate(1.0)
@@ -66,6 +68,34 @@ class LogNormalTau:
                 "LogNormalTau(..., shifted=True)"
             )
         return tau
+
+
+class _Logistic(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, w: Tensor) -> Tensor:
+        k = torch.sigmoid(w, out=empty(tuple(w.shape), w.dtype))
+        ctx.save_for_backward(k)
+        return k
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (k,) = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a gradient of the gradient is wanted
+            return gradient * (k * (1.0 - k))
+        result = empty(tuple(k.shape), k.dtype)
+        torch.ops.aten.sigmoid_backward.grad_input(gradient, k, grad_input=result)
+        return result
+
+
+def logistic(w: Tensor) -> Tensor:
+    """``1 / (1 + exp(-w))``, of ``w`` as large as a layer in memory that is used again.
+
+    Where there is one for every neuron, new memory would cost a quarter of a scan of few steps.
+    """
+    if w.device.type != "cpu" or watched(w):
+        return torch.sigmoid(w)
+    result: Tensor = _Logistic.apply(w)
+    return result
 
 
 class Slope(nn.Module):
@@ -170,7 +200,7 @@ class PLIF(Neuron):
         """What a step reads."""
         if self.divides:
             return self.Coefficients(self.tau, self.slope)
-        k = torch.sigmoid(self.w)
+        k = logistic(self.w)
         return self.Coefficients(k.expand(self.shape).flatten() if k.dim() else k, self.slope)
 
     def initial_state(

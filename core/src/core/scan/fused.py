@@ -16,8 +16,8 @@ from core.scan.graph import Unfusable
 from core.scan.kinds import graph_of
 
 Apply = Callable[..., Sequence[Tensor]]
-"""``(graph, recorded fields by number, current, weight, mask, [coefficient_N, ...],
-[state_BN, ...]) -> output, *state, *traces``."""
+"""``(graph, recorded fields by number, current, weight, mask, [coefficient, ...],
+[state_BN, ...]) -> output, *state, *traces``; a coefficient is 0-d or ``[N]``."""
 
 #: What whoever differentiates a gradient is told.
 TWICE = "a fused scan has no gradients of gradients; run it with backend='reference'"
@@ -68,7 +68,9 @@ def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any, Traces]:
     batch, neurons = current.shape[1:]
     if batch == 0:  # nothing to compute, and yet part of autograd's graph
         return reference.run(case, state)
-    coefficients = [c if c.shape == (neurons,) else c.expand(neurons) for c in case.coefficients]
+    coefficients = [
+        c if c.dim() == 0 or c.shape == (neurons,) else c.expand(neurons) for c in case.coefficients
+    ]
     before = [s.expand(batch, neurons) for s in state]
     # In the order of the state, whatever was asked for first: it is the same kernel.
     names = [name for name in neuron.State._fields if name in case.record]

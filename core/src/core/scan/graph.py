@@ -166,6 +166,14 @@ class StepGraph:
         return sorted(found)
 
     @cached_property
+    def read(self) -> frozenset[str]:
+        """The inputs that the step or its derivative reads."""
+        wanted = [*self.forward, *self.backward]
+        wanted += [self.nodes[index].args[0] for index in self.all_winners]
+        nodes = [self.nodes[index] for index in self.needed(wanted)]
+        return frozenset(node.args[0] for node in nodes if node.op == "input")
+
+    @cached_property
     def all_winners(self) -> tuple[int, ...]:
         """Those of the step and of its derivative."""
         return tuple(self.winners((*self.forward, *self.backward)))
@@ -216,10 +224,8 @@ class Variant:
         graph: The step.
         double: Double precision.
         recurrent: With a recurrent weight.
-        parameters: Whether the backward kernel gives gradients of coefficients.
     """
 
     graph: StepGraph
     double: bool
     recurrent: bool
-    parameters: bool

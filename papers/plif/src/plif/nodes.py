@@ -98,6 +98,15 @@ class _Scanned(neuron.BaseNode):
         v_seq = traces["potential"].view_as(x_seq) if record else None
         return spikes.view_as(x_seq), after.potential.view_as(v), v_seq
 
+    def materialize_states(self, inputs: tuple[Any, ...], states: States, step_mode: str) -> States:
+        """As SpikingJelly, but a number on a CPU takes no memory: a scan reads it as it is."""
+        x, v = inputs[0], states[0]
+        known = isinstance(x, Tensor) and x.device.type == "cpu"
+        if not known or not isinstance(v, float) or self._neuron_precision is not None:
+            return super().materialize_states(inputs, states, step_mode)
+        one = x[0] if step_mode == "m" else x
+        return one.new_full((), v).expand(one.shape), *states[1:]
+
     def _neurons(self, shape: tuple[int, ...], dtype: torch.dtype, slope: _Slope) -> PLIF:
         """Core's neurons for samples of this shape, with the node's own parameters."""
         neurons = PLIF(

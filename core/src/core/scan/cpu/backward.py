@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 
+from llvmlite import ir
+
 from core.scan.cpu import recurrence
 from core.scan.cpu.code import I32, I64, Value
 from core.scan.cpu.geometry import SPARE_ROWS
@@ -50,13 +52,18 @@ class _Backward(Kernel):
             self.finish_task()
         return code.finish()
 
+    @property
+    def trained(self) -> list[int]:
+        """Coefficients whose gradients are wanted."""
+        return [place for place, wanted in enumerate(self.variant.trained) if wanted]
+
     def start_gradient(self, r: Value, field: int) -> None:
         """Gradient of the state after the last step; zero where there is none."""
         code, target = self.code, self.carried(r, field)
-        given = code.builder.icmp_signed("!=", code.slot("final_gradient"), I64(0))
+        given = code.builder.icmp_signed("!=", code.slot(f"gs{field}"), I64(0))
         with code.builder.if_else(given) as (then, otherwise):
             with then:
-                source = self.stacked("final_gradient", field, r)
+                source = self.field(f"gs{field}", r)
                 code.copy_row(source, target, self.width, masked_source=True)
             with otherwise:
                 code.clear(target, code.slot("padded"))
@@ -104,7 +111,11 @@ class _Backward(Kernel):
         code, self.start = self.code, start
         with code.loop(0, self.rows) as r:
             for f, row in enumerate(self.row_before(I64(0), r)):
-                code.copy_row(self.kept(segment, f, r), row, self.width, masked_source=True)
+                if f in self.variant.read:
+                    initial = code.builder.icmp_signed("==", segment, I64(0))
+                    places = self.field(f"state{f}", r), self.kept(segment, f, r)
+                    source = code.builder.select(initial, *places)
+                    code.copy_row(source, row, self.width, masked_source=True)
         last = code.builder.sub(code.sum(stop, -1), start)
         with code.loop(0, last) as k:
             self.send(self.row_before(k, I64(0)))
@@ -247,12 +258,14 @@ class _Backward(Kernel):
             for f in self.variant.traces:
                 given = code.load(code.at(self.sequence(f"gt{f}", t, r), i), mask)
                 inputs[f"gs{f}"] = code.builder.fadd(inputs[f"gs{f}"], given)
-            count = graph.coefficients if self.variant.parameters else 0
-            wanted = graph.backward[:count] + graph.backward[graph.coefficients :]
+            count = len(self.trained)
+            wanted = [graph.backward[place] for place in self.trained]
+            wanted += graph.backward[graph.coefficients :]
             results = graph.evaluate(wanted, inputs, self.table)
-            for place, value in enumerate(results[:count]):
+            for place, value in zip(self.trained, results, strict=False):
                 address = code.at(self.sums, code.product(place, code.slot("padded")), i)
-                code.store(code.builder.fadd(code.load(address), value), address)
+                # Not in the padding: the sum of a shared one goes over the whole row.
+                code.store(code.builder.fadd(code.load(address), value), address, mask)
             for row, value in zip(carried, results[count:-1], strict=True):
                 code.store(value, code.at(row, i))
             target = code.at(self.sequence("gx", t, r), i)
@@ -272,16 +285,26 @@ class _Backward(Kernel):
     def finish_task(self) -> None:
         """Gradients of the initial state, and this task's part of the coefficients'."""
         code = self.code
-        with code.loop(0, self.rows) as r:
-            for f in range(self.states):
-                target = self.stacked("state_gradient", f, r)
+        for f in range(self.states):
+            wanted = code.builder.icmp_signed("!=", code.slot(f"first{f}"), I64(0))
+            with code.when(wanted), code.loop(0, self.rows) as r:
+                target = self.stacked(f"first{f}", 0, r)
                 code.copy_row(self.carried(r, f), target, self.width, masked_source=False)
-        if not self.variant.parameters:
-            return
         row_block = code.builder.sdiv(self.task, code.slot("column_blocks"))
-        for place in range(self.graph.coefficients):
+        for place in self.trained:
             source = code.at(self.sums, code.product(place, code.slot("padded")))
-            row = code.sum(code.product(row_block, self.graph.coefficients), place)
-            start = code.product(row, code.slot("N"))
-            target = code.at(code.array("coefficient_gradient"), start, self.first)
-            code.copy_row(source, target, self.width, masked_source=False)
+            if self.variant.shared[place]:
+                self.add_up(source, code.at(code.array(f"gc{place}"), self.task))
+            else:
+                start = code.product(row_block, code.slot("N"))
+                target = code.at(code.array(f"gc{place}"), start, self.first)
+                code.copy_row(source, target, self.width, masked_source=False)
+
+    def add_up(self, row: Value, target: Value) -> None:
+        """Write the sum of a row of scratch memory, of which what is padded is zero."""
+        code = self.code
+        total = code.variable(ir.Constant(code.vector, None))
+        with code.loop(0, code.slot("padded"), code.lanes) as i:
+            part = code.load(code.at(row, i))
+            code.builder.store(code.builder.fadd(code.read(total), part), total)
+        code.builder.store(code.total(code.read(total)), target)

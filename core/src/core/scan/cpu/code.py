@@ -39,6 +39,7 @@ class Code:
         self._function = function
         self._slots = {slot: place for place, slot in enumerate(slots)}
         self._values: dict[str, Value] = {}
+        self._numbers: dict[str, Value] = {}
         self._start = self.builder.block
 
     def finish(self) -> str:
@@ -143,6 +144,14 @@ class Code:
         one = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, I32(0))
         lanes = ir.Constant(ir.VectorType(I32, kind.count), None)
         return self.builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), lanes)
+
+    def repeated(self, slot: str) -> Value:
+        """A vector with the one number that an array holds in every lane."""
+        if slot not in self._numbers:
+            # Read in the entry block, as slots are: what depends on it alone is computed once.
+            address = self.entry.inttoptr(self.slot(slot), POINTER)
+            self._numbers[slot] = self.entry.load(address, typ=self.real)
+        return self.splat(self._numbers[slot])
 
     def constant(self, value: float) -> Value:
         """A vector with one known number in every lane."""
@@ -249,12 +258,15 @@ class Code:
         places = ir.Constant(kind, list(range(self.lanes)))
         return self.builder.icmp_signed("<", places, self.splat(count, kind))
 
-    def copy_row(self, source: Value, target: Value, width: Value, *, masked_source: bool) -> None:
+    def copy_row(
+        self, source: Value, target: Value, width: Value, *, masked_source: bool,
+        stream: bool = False,
+    ) -> None:  # fmt: skip
         """Copy a row between memory of exactly ``width`` and padded scratch memory."""
 
         def one(i: Value, mask: Value | None) -> None:
             value = self.load(self.at(source, i), mask if masked_source else None)
-            self.store(value, self.at(target, i), None if masked_source else mask)
+            self.store(value, self.at(target, i), None if masked_source else mask, stream=stream)
 
         self.across(width, one)
 

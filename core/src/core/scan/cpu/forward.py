@@ -13,6 +13,8 @@ def forward_text(variant: CpuVariant, machine: Machine) -> str:
 
 
 class _Forward(Kernel):
+    keeps_all = True
+
     def text(self) -> str:
         code = self.code
         self.winners = self.graph.winners(self.graph.forward)
@@ -24,8 +26,9 @@ class _Forward(Kernel):
             self.count = code.variable(I64(0))
             with code.loop(0, self.rows) as r:
                 for f, row in enumerate(self.state(base, r)):
-                    source = self.stacked("state", f, r)
-                    code.copy_row(source, row, self.width, masked_source=True)
+                    if f in self.variant.read:
+                        source = self.field(f"state{f}", r)
+                        code.copy_row(source, row, self.width, masked_source=True)
             with code.loop(0, code.slot("segments")) as segment:
                 self.keep(base, segment)
                 start = code.product(segment, code.slot("segment"))
@@ -37,8 +40,8 @@ class _Forward(Kernel):
                         self.advance(t, r, state, state, total, self.written(t, r))
             with code.loop(0, self.rows) as r:
                 for f, row in enumerate(self.state(base, r)):
-                    target = self.stacked("final", f, r)
-                    code.copy_row(row, target, self.width, masked_source=False)
+                    target, stream = self.stacked(f"final{f}", 0, r), self.variant.stream
+                    code.copy_row(row, target, self.width, masked_source=False, stream=stream)
             if self.variant.recurrent:
                 place = code.at(code.array("spikes"), self.task, kind=I64)
                 code.builder.store(code.read(self.count), place)
@@ -54,7 +57,8 @@ class _Forward(Kernel):
     def keep(self, base: Value, segment: Value) -> None:
         code = self.code
         wanted = code.builder.icmp_signed("!=", code.slot("kept"), I64(0))
-        with code.when(wanted), code.loop(0, self.rows) as r:
+        later = code.builder.icmp_signed("!=", segment, I64(0))
+        with code.when(code.builder.and_(wanted, later)), code.loop(0, self.rows) as r:
             for f, row in enumerate(self.state(base, r)):
                 code.copy_row(row, self.kept(segment, f, r), self.width, masked_source=False)
 

@@ -16,6 +16,7 @@ from core.once import once
 from core.opaque import differentiable_once, tie
 from core.scan import fused
 from core.scan.cpu import recurrence, workers
+from core.scan.cpu.arrays import address, numbered, own, readable, samples, saved, sequence
 from core.scan.cpu.backward import backward_text
 from core.scan.cpu.forward import forward_text
 from core.scan.cpu.geometry import Geometry, backward_scratch, forward_scratch, plan
@@ -37,31 +38,6 @@ def _kernel(direction: str, variant: CpuVariant, name: str) -> Function:
     what = f"CPU kernel of {name} ({direction}, {'float64' if variant.double else 'float32'}"
     what += ", recurrent)" if variant.coupled else ")"
     return function(direction, text(variant, this_machine()), what)
-
-
-def _readable(tensor: Tensor) -> Tensor:
-    """The same values with neurons next to each other; dimensions that repeat stay repeated."""
-    unrepeated = tensor
-    for dimension, stride in enumerate(tensor.stride()):
-        if stride == 0:
-            unrepeated = unrepeated.narrow(dimension, 0, 1)
-    if tensor.stride(2) == 0:
-        unrepeated = unrepeated.expand(-1, -1, tensor.shape[2])
-    if unrepeated.stride(2) != 1 and tensor.shape[2] > 1:
-        unrepeated = unrepeated.contiguous()
-    return unrepeated.expand(tensor.shape)
-
-
-def _sequence(slot: str, tensor: Tensor | None) -> dict[str, int]:
-    """The slots of a sequence ``[T, B, N]``."""
-    if tensor is None:
-        return {slot: 0, f"{slot}_t": 0, f"{slot}_b": 0}
-    address = tensor.data_ptr()
-    return {slot: address, f"{slot}_t": tensor.stride(0), f"{slot}_b": tensor.stride(1)}
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
 
 
 def _parts(rest: Sequence[Any], graph: StepGraph) -> tuple[Sequence[Any], ...]:
@@ -129,17 +105,24 @@ class _Launch:
             **self.product,
         }
         forward = direction == "forward"
-        written = ("output", *[f"trace{f}" for f in traces]) if forward else ("gx",)
+        written = ["gx"]
+        if forward:
+            written = ["output", *[f"trace{f}" for f in traces]]
+            written += [f"final{f}" for f in range(self.variant.graph.states)]
         stream = all(self._streams(arrays[name]) for name in written)
         # Backwards, a recurrent layer reads what it wrote.
         stream = stream and (forward or not self.variant.coupled)
         variant = replace(self.variant, stream=stream, traces=traces)
         if forward:  # the same whatever is trained
-            variant = replace(variant, parameters=False)
+            variant = replace(variant, trained=())
         names = forward_slots(variant) if forward else backward_slots(variant)
         for name, array in arrays.items():
-            strides = f"{name}_t" in names
-            slots |= _sequence(name, array) if strides else {name: _address(array)}
+            if f"{name}_t" in names:
+                slots |= sequence(name, array)
+            elif f"{name}_b" in names:
+                slots |= samples(name, array)
+            else:
+                slots[name] = address(array)
         kernel = _kernel(direction, variant, self.name)
         work = self.shape.numel() // workers.ELEMENTS_PER_THREAD
         threads = max(1, min(torch.get_num_threads(), plan.tasks, work))
@@ -156,6 +139,27 @@ class _Launch:
         slots |= {"scratch": memory.data_ptr()}
         slots |= {"indices": indices.data_ptr(), "indices_size": places}
         workers.run(kernel, (ctypes.c_int64 * len(names))(*[slots[n] for n in names]), threads)
+
+    def targets(self, wants: _Wants) -> tuple[Tensor, list[Tensor | None], list[Tensor | None]]:
+        """Memory for the gradients of the current, of the first state, and parts of coefficients'.
+
+        Of a coefficient for each block of rows; of a shared one for each task.
+        """
+        _, batch, neurons = self.shape
+        if wants.current or self.variant.coupled:
+            gx = empty(tuple(self.shape), self.dtype)
+        else:  # every step overwrites the one before
+            gx = empty((1, batch, neurons), self.dtype).expand(self.shape)
+        first = [empty((batch, neurons), self.dtype) if wanted else None for wanted in wants.state]
+        parts: list[Tensor | None] = []
+        for shared, wanted in zip(self.variant.shared, wants.coefficients, strict=True):
+            blocks = (self.geometry.tasks,) if shared else (self.geometry.row_blocks, neurons)
+            parts.append(empty(blocks, self.dtype) if wanted else None)
+        return gx, first, parts
+
+    def sums(self) -> Tensor:
+        """Memory for the gradient of the recurrent weight, transposed, for each task."""
+        return empty((self.geometry.tasks, self.shape[2], self.geometry.padded), self.dtype)
 
     def _scratch(self, forward: bool) -> int:
         """Reals of scratch memory that a thread needs."""
@@ -175,12 +179,11 @@ class _Launch:
         return aligned and self.shape.numel() * self.dtype.itemsize >= LARGE
 
 
-def _stacked(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    return torch.stack(list(tensors), out=empty((len(tensors), *tensors[0].shape), dtype))
-
-
-def _wanted(parts: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
-    return [parts[place] if keep else None for place, keep in enumerate(wanted)]
+def _added(parts: Tensor | None, shared: bool) -> Tensor | None:
+    """The gradient of a coefficient, of its parts by tasks or blocks of rows."""
+    if parts is None or shared:
+        return None if parts is None else parts.sum()
+    return parts[0] if len(parts) == 1 else parts.sum(0)
 
 
 def _packed(slot: str, fields: Sequence[int], weights: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -197,8 +200,8 @@ def _outer(gx: Tensor, sent: Tensor, first: Tensor) -> Tensor:
 class Scan(torch.autograd.Function):
     """Current, weight, mask, coefficients, state and weights of pathways -> output, state, traces.
 
-    ``B`` is at least one; weight and mask may be None; coefficients are ``[N]``, fields of the
-    state ``[B, N]``, and the last weights belong to the fields in ``pathways``, given by number.
+    ``B`` is at least one; weight and mask may be None; coefficients are 0-d or ``[N]``, fields of
+    the state ``[B, N]``, and the last weights belong to the fields in ``pathways``, by number.
     The resulting state is the one after the last step; traces are the values of the recorded
     fields, given by number, after every step. ``differentiable`` says whether a backward may
     follow; where none does, and ``spend`` allows it, the output takes the current's memory.
@@ -234,25 +237,27 @@ class Scan(torch.autograd.Function):
         needed = [wanted and differentiable for wanted in ctx.needs_input_grad]
         ctx.wants = _Wants.of(needed, graph)
         double = dtype == torch.float64
-        parameters = any(ctx.wants.coefficients)
-        variant = CpuVariant(graph, double, recurrent, parameters, pathways=pathways)
+        coefficients, fields, weights = _parts(rest, graph)
+        shared = tuple(c.dim() == 0 for c in coefficients)
+        trained = ctx.wants.coefficients
+        variant = CpuVariant(graph, double, recurrent, shared, trained, pathways=pathways)
         ctx.launch = _Launch(variant, name, current.shape, dtype, geometry)
-        *parts, weights = _parts(rest, graph)
-        coefficients, state = (_stacked(part, dtype) for part in parts)
-        mask = None if mask is None else _readable(mask)
-        # A view is not saved: changes in place of what it shows would go unnoticed.
-        readable = _readable(current)
-        current = current if readable.data_ptr() == current.data_ptr() else readable
+        coefficients = [c.contiguous() for c in coefficients]
+        differentiated = any(needed)
+        keep = own if differentiated else readable
+        state = {f: keep(fields[f]) for f in variant.read}
+        mask = None if mask is None else readable(mask)
+        current = saved(current)
         rows = None
         if weight is not None:
             # Row j: what a spike of neuron j adds to the current of all.
             rows = torch.zeros(neurons, geometry.padded, dtype=dtype)
             rows[:, :neurons] = weight.t()
         kept = None
-        if any(needed):
-            kept = empty((geometry.segments, graph.states, batch, neurons), dtype)
-        final = empty(tuple(state.shape), dtype)
-        if spend and kept is None and current.is_contiguous():
+        if differentiated and geometry.segments > 1:
+            kept = empty((geometry.segments - 1, graph.states, batch, neurons), dtype)
+        final = [empty((batch, neurons), dtype) for _ in fields]
+        if spend and not differentiated and current.is_contiguous():
             output = current.detach()  # a step reads its current before it writes
         else:
             output = empty((steps, batch, neurons), dtype)
@@ -263,8 +268,11 @@ class Scan(torch.autograd.Function):
         ctx.launch.run(
             "forward",
             {
-                **{"x": readable, "mask": mask, "coefficients": coefficients, "kept": kept},
-                **{"weight": rows, "state": state, "final": final, "output": output},
+                **{"x": readable(current), "mask": mask, "kept": kept},
+                **{"weight": rows, "output": output},
+                **numbered("c", coefficients),
+                **{f"state{f}": field for f, field in state.items()},
+                **numbered("final", final),
                 **{f"trace{f}": trace for f, trace in traces.items()},
                 **_packed("path", pathways, [weight.t() for weight in weights]),
                 "spikes": spikes,
@@ -275,16 +283,16 @@ class Scan(torch.autograd.Function):
         # The output is needed only where the weight's gradient is one large product with it. It is
         # not saved: that would forbid writing to it, which backward sees by its version.
         ctx.output = None, 0
-        if recurrent and kept is not None and int(spikes.sum()) > DENSE * output.numel():
+        if recurrent and differentiated and int(spikes.sum()) > DENSE * output.numel():
             ctx.output = output.detach(), output._version
         ctx.save_for_backward(
-            *(current, coefficients, state, weight, mask, rows, kept),
-            *(*weights, *[traces[f] for f in through]),
+            *(current, weight, mask, rows, kept),
+            *(*coefficients, *state.values(), *weights, *[traces[f] for f in through]),
         )
         ctx.set_materialize_grads(False)
         # Fields of their own, no views of one tensor: they may be written to in place.
         given = [traces[f].clone() if f in through else traces[f] for f in recorded]
-        return output, *[field.clone() for field in final], *given
+        return output, *final, *given
 
     @staticmethod
     @differentiable_once(fused.TWICE)
@@ -292,66 +300,61 @@ class Scan(torch.autograd.Function):
         ctx: Any, go: Tensor | None, *gradients: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """Run all steps backwards."""
-        current, coefficients, state, weight, mask, rows, kept, *more = ctx.saved_tensors
+        current, weight, mask, rows, kept, *rest = ctx.saved_tensors
         output, version = ctx.output
         if output is not None and output._version != version:
             output = None
         launch: _Launch = ctx.launch
         wants: _Wants = ctx.wants
-        geometry, graph, dtype = launch.geometry, launch.variant.graph, launch.dtype
-        _, batch, neurons = launch.shape
+        graph, read, dtype = launch.variant.graph, launch.variant.read, launch.dtype
+        coefficients, rest = rest[: graph.coefficients], rest[graph.coefficients :]
+        state, more = dict(zip(read, rest, strict=False)), rest[len(read) :]
         final_gradients = gradients[: graph.states]
         pairs = zip(ctx.recorded, gradients[graph.states :], strict=True)
-        traces = {f: _readable(gradient) for f, gradient in pairs if gradient is not None}
+        traces = {f: readable(gradient) for f, gradient in pairs if gradient is not None}
         if go is None:
             go = torch.zeros(1, 1, 1, dtype=dtype).expand(launch.shape)
-        final_gradient = None
-        if any(gradient is not None for gradient in final_gradients):
-            zero = torch.zeros(1, 1, dtype=dtype).expand(batch, neurons)
-            given = [zero if gradient is None else gradient for gradient in final_gradients]
-            final_gradient = _stacked(given, dtype)
-        if wants.current or launch.variant.coupled:
-            gx = empty(tuple(launch.shape), dtype)
-        else:  # every step overwrites the one before
-            gx = torch.empty(1, batch, neurons, dtype=dtype).expand(launch.shape)
-        state_gradient = empty((graph.states, batch, neurons), dtype)
-        blocks = torch.empty(geometry.row_blocks, graph.coefficients, neurons, dtype=dtype)
+        last = [None if given is None else readable(given) for given in final_gradients]
+        gx, first, parts = launch.targets(wants)
         packed, sums, pathways = None, None, launch.variant.pathways
         weights, through = more[: len(pathways)], iter(more[len(pathways) :])
         if weight is not None:
             packed = recurrence.packed(weight, this_machine())
             if wants.weight and output is None:
-                sums = empty((geometry.tasks, neurons, geometry.padded), dtype).zero_()
+                sums = launch.sums().zero_()
         launch.run(
             "backward",
             {
-                **{"x": _readable(current), "mask": mask, "coefficients": coefficients},
+                **{"x": readable(current), "mask": mask, "go": readable(go), "gx": gx},
                 **{"kept": kept, "weight": rows, "packed": packed, "weight_gradient": sums},
-                **{"go": _readable(go), "final_gradient": final_gradient},
+                **numbered("c", coefficients),
+                **{f"state{f}": field for f, field in state.items()},
+                **numbered("gs", last),
+                **numbered("first", first),
+                **numbered("gc", parts),
                 **{f"gt{f}": gradient for f, gradient in traces.items()},
                 **_packed("path", pathways, [path.t() for path in weights]),
                 **_packed("back", pathways, weights),
-                **{"gx": gx, "state_gradient": state_gradient, "coefficient_gradient": blocks},
             },
             tuple(traces),
         )  # fmt: skip
         weight_gradient = None
         if sums is not None:
-            weight_gradient = sums.sum(0)[:, :neurons].t()
+            weight_gradient = sums.sum(0)[:, : launch.shape[2]].t()
         elif weight is not None and wants.weight:
             weight_gradient = _outer(gx, output, state[0])
-        if weight is not None and wants.state[0]:
-            state_gradient[0] += gx[0] @ weight  # the initial spike feeds the first step
-        for f, path in zip(pathways, weights, strict=True):
-            if wants.state[f]:
-                state_gradient[f] += gx[0] @ path
+        # The initial state feeds the first step.
+        feeding = [(0, weight)] if weight is not None else []
+        for f, matrix in (*feeding, *zip(pathways, weights, strict=True)):
+            if (found := first[f]) is not None:
+                found += gx[0] @ matrix
         return (
             *(None,) * 6,
             gx if wants.current else None,
             weight_gradient,
             None,
-            *_wanted(blocks.sum(0) if any(wants.coefficients) else blocks, wants.coefficients),
-            *_wanted(state_gradient, wants.state),
+            *map(_added, parts, launch.variant.shared),
+            *first,
             *[
                 _outer(gx, next(through), state[f]) if wanted else None
                 for f, wanted in zip(pathways, wants.pathways, strict=True)

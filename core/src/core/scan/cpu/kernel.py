@@ -35,15 +35,14 @@ COMMON = (
     *tasks.SLOTS,
     *("scratch", "scratch_size", "indices", "indices_size"),
     *("T", "B", "N", "segment", "segments", "rows", "columns", "column_blocks", "padded"),
-    *("x", "x_t", "x_b", "mask", "mask_t", "mask_b", "coefficients", "kept"),
+    *("x", "x_t", "x_b", "mask", "mask_t", "mask_b", "kept"),
     *("weight", "weight_row", "panels", "product_row"),
 )
 #: ``kept`` may be zero: nothing is kept. ``spikes`` counts, per task, what gathered rows.
-FORWARD = (*COMMON, "state", "final", "output", "spikes")
+FORWARD = (*COMMON, "output", "spikes")
 BACKWARD = (
     *COMMON,
-    *("go", "go_t", "go_b", "final_gradient", "gx", "gx_t", "gx_b", "state_gradient"),
-    *("coefficient_gradient", "packed", "weight_gradient"),
+    *("go", "go_t", "go_b", "gx", "gx_t", "gx_b", "packed", "weight_gradient"),
 )
 
 #: Steps that a sequence is fetched ahead of its use.
@@ -55,6 +54,8 @@ class CpuVariant(Variant):
     """Which kernel of a neuron.
 
     Attributes:
+        shared: Per coefficient, whether it is one number for all neurons.
+        trained: Per coefficient, whether the backward kernel gives its gradient.
         stream: Whether what it writes goes past the caches, see :meth:`Code.store`.
         traces: Fields of the state, by number, whose values the forward kernel writes down at
             every step, or whose values of every step have a gradient in the backward kernel.
@@ -62,6 +63,8 @@ class CpuVariant(Variant):
             they stand after the previous step.
     """
 
+    shared: tuple[bool, ...] = ()
+    trained: tuple[bool, ...] = ()
     stream: bool = False
     traces: tuple[int, ...] = ()
     pathways: tuple[int, ...] = ()
@@ -72,33 +75,58 @@ class CpuVariant(Variant):
         return self.recurrent or bool(self.pathways)
 
     @property
+    def read(self) -> list[int]:
+        """Fields of the state that the next step reads."""
+        sent = (*self.pathways, *((0,) if self.recurrent else ()))
+        return [f for f in range(self.graph.states) if f in sent or f"s{f}" in self.graph.read]
+
+    @property
     def real(self) -> ir.Type:
         """LLVM's type."""
         return ir.DoubleType() if self.double else ir.FloatType()
 
 
 def forward_slots(variant: CpuVariant) -> tuple[str, ...]:
-    """The slots of a forward kernel: a contiguous ``[T, B, N]`` for every trace beside the rest."""
-    return (*FORWARD, *_weights(variant), *[f"trace{f}" for f in variant.traces])
+    """The slots of a forward kernel.
+
+    Beside the rest a contiguous ``[T, B, N]`` for every trace and ``[B, N]`` for every field of
+    the state after the last step.
+    """
+    final = [f"final{f}" for f in range(variant.graph.states)]
+    return (*FORWARD, *_given(variant), *final, *[f"trace{f}" for f in variant.traces])
 
 
 def backward_slots(variant: CpuVariant) -> tuple[str, ...]:
-    """The slots of a backward kernel: a sequence of gradients for every trace beside the rest."""
-    slots = [(f"gt{f}", f"gt{f}_t", f"gt{f}_b") for f in variant.traces]
-    back = [f"back{f}" for f in variant.pathways]
-    return (*BACKWARD, *_weights(variant), *back, *[slot for three in slots for slot in three])
+    """The slots of a backward kernel.
 
-
-def _weights(variant: CpuVariant) -> list[str]:
-    """Slots of the weights of further pathways, packed as :func:`recurrence.multiply` reads them.
-
-    ``back*`` are the same weights for the way back.
+    Beside the rest a sequence of gradients for every trace, and for every field of the state the
+    gradients of the last one and of the first, zero where there is none or it is not wanted. A
+    trained coefficient's is ``[row blocks, N]``; a shared one's ``[tasks]``.
     """
-    return [f"path{f}" for f in variant.pathways]
+    slots = [f"gt{f}{stride}" for f in variant.traces for stride in ("", "_t", "_b")]
+    for f in range(variant.graph.states):
+        slots += [f"gs{f}", f"gs{f}_b", f"first{f}"]
+    back = [f"back{f}" for f in variant.pathways]
+    trained = [f"gc{place}" for place, wanted in enumerate(variant.trained) if wanted]
+    return (*BACKWARD, *_given(variant), *back, *trained, *slots)
+
+
+def _given(variant: CpuVariant) -> list[str]:
+    """Slots of coefficients, of what is read of the first state, and of weights of pathways.
+
+    The weights are packed as :func:`recurrence.multiply` reads them; ``back*`` are the same for
+    the way back.
+    """
+    state = [f"state{f}{stride}" for f in variant.read for stride in ("", "_b")]
+    coefficients = [f"c{place}" for place in range(variant.graph.coefficients)]
+    return [*coefficients, *state, *[f"path{f}" for f in variant.pathways]]
 
 
 class Kernel:
     """What both kernels share: tasks, rows of scratch memory, one step forwards."""
+
+    keeps_all = False
+    """Whether fields that no step reads are written down, too."""
 
     def __init__(self, name: str, slots: tuple[str, ...], variant: CpuVariant, machine: Machine):
         self.variant, self.graph = variant, variant.graph
@@ -138,23 +166,33 @@ class Kernel:
             self.first,
         )
 
-    def stacked(self, slot: str, field: Value | int, r: Value) -> Value:
-        """The row of ``[fields, B, N]``."""
+    def field(self, slot: str, r: Value) -> Value:
+        """The row of ``[B, N]``."""
         code = self.code
-        row = code.sum(code.product(field, code.slot("B")), self.first_row, r)
+        row = code.product(code.sum(self.first_row, r), code.slot(f"{slot}_b"))
+        return code.at(code.array(slot), row, self.first)
+
+    def stacked(self, slot: str, place: Value | int, r: Value) -> Value:
+        """The row of a contiguous ``[places, B, N]``."""
+        code = self.code
+        row = code.sum(code.product(place, code.slot("B")), self.first_row, r)
         return code.at(code.array(slot), code.product(row, code.slot("N")), self.first)
 
     def kept(self, segment: Value, field: int, r: Value) -> Value:
-        """The row of a kept state, ``[segments, fields, B, N]``."""
-        return self.stacked(
-            "kept", self.code.sum(self.code.product(segment, self.states), field), r
-        )
+        """The row of the state kept before a segment, ``[segments - 1, fields, B, N]``.
 
-    def coefficient(self, place: int) -> Value:
-        """The row of coefficient ``place``."""
+        Before the first one it is the state that was given.
+        """
         code = self.code
-        start = code.product(place, code.slot("N"))
-        return code.at(code.array("coefficients"), start, self.first)
+        place = code.sum(code.product(code.sum(segment, -1), self.states), field)
+        return self.stacked("kept", place, r)
+
+    def coefficient(self, place: int, i: Value, mask: Value | None) -> Value:
+        """The vector of coefficient ``place`` at ``i``."""
+        code = self.code
+        if self.variant.shared[place]:
+            return code.repeated(f"c{place}")
+        return code.load(code.at(code.array(f"c{place}"), self.first, i), mask)
 
     def advance(
         self, t: Value, r: Value, before: list[Value], after: list[Value], total: Value,
@@ -173,8 +211,9 @@ class Kernel:
             inputs = self.inputs(t, r, i, mask, before, total, winners)
             self.foresee("x", code.sum(t, AHEAD), r, i)
             results = graph.evaluate(graph.forward, inputs, self.table)
-            for row, value in zip(after, results, strict=False):
-                code.store(value, code.at(row, i))
+            for f, row in enumerate(after):
+                if f in self.variant.read or self.keeps_all:
+                    code.store(results[f], code.at(row, i))
             for place, row in written.items():
                 code.store(results[place], code.at(row, i), mask, stream=self.variant.stream)
 
@@ -208,7 +247,7 @@ class Kernel:
         """What a step reads, for the vector at ``i``; ``winners`` as :meth:`prepare`."""
         code = self.code
         inputs = {
-            f"c{place}": code.load(code.at(self.coefficient(place), i), mask)
+            f"c{place}": self.coefficient(place, i, mask)
             for place in range(self.graph.coefficients)
         }
         inputs |= {f"s{f}": code.load(code.at(row, i)) for f, row in enumerate(before)}

@@ -56,7 +56,8 @@ def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces]:
 
     def apply(graph: StepGraph, recorded: tuple[int, ...], x: Tensor, *rest: Any) -> Any:
         weight, mask, coefficients, before = rest
-        stacked = torch.stack(coefficients), torch.stack(before)
+        each = [c.expand(case.neuron.size) for c in coefficients]
+        stacked = torch.stack(each), torch.stack(before)
         output, after, *traces = Scan.apply(x, *stacked, weight, mask, graph, recorded)
         after = [field.clone() for field in after]  # no views: see the CPU's function
         return output, *after, *traces

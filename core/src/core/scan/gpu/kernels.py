@@ -43,10 +43,12 @@ class GpuVariant(Variant):
     """Which kernels of a neuron.
 
     Attributes:
+        parameters: Whether ``backward`` gives gradients of coefficients.
         traces: Fields of the state, by number, of which ``forward`` writes a sequence ``trace{f}``
             and ``backward`` reads the gradient ``gt{f}`` of one.
     """
 
+    parameters: bool
     traces: tuple[int, ...] = ()
 
 
