@@ -99,6 +99,7 @@ def test_every_run_ends_and_none_is_run_twice(
     told = capsys.readouterr().out
     assert told.startswith("4 runs of train.py, 2 at once with ")
     assert "train-neuron-rf-seed1: finished, epoch 3/3, test accuracy 54.00 %, 10 MB\n" in told
+    assert told.endswith("mean, deviation and curves: core compare runs/sweep\n")
     sweep("--seeds", "0-2", "--set", "neuron=brf,rf", "--jobs", "2")
     assert len(starts(out)) == 6, "two new ones"
 
@@ -123,7 +124,7 @@ def test_a_run_without_a_checkpoint_is_put_aside_and_started_again(paper: Path) 
     (out / "train-seed0" / "resume.pt").unlink()
     sweep("--seeds", "0", "--out", str(out))
     assert [line.split()[1] for line in starts(out)] == ["new", "new"]
-    assert len(list(out.glob("train-seed0-unstarted-*"))) == 1
+    assert len(list(out.glob("unstarted/train-seed0-*"))) == 1
 
 
 def test_a_failed_run_does_not_stop_the_others(

@@ -43,6 +43,16 @@ def test_a_run_named_twice_counts_once(tmp_path: Path) -> None:
     assert len(group) == 1
 
 
+def test_a_run_that_has_just_begun_keeps_no_other_out(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", [20.0, 85.0])
+    (make_run(tmp_path / "b", [20.0], status="running") / "metrics.jsonl").write_text("")
+    (make_run(tmp_path / "c", [20.0], status="running") / "metrics.jsonl").unlink()
+    assert [run.folder.name for run in read_runs([tmp_path])] == ["a"]
+    (tmp_path / "a" / "run.json").unlink()
+    with pytest.raises(UserError, match="has not evaluated anything yet"):
+        read_runs([tmp_path])
+
+
 def test_no_run_is_an_error(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "gone"):
         with pytest.raises(UserError, match="is no run and holds none"):

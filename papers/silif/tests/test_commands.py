@@ -156,6 +156,10 @@ def test_nothing_is_left_of_runs_that_were_not_started(
     monkeypatch.setattr("silif.several.run_all", run_all)
     assert "no data" in refusal(capsys, "--new_exp_folder", str(tmp_path / "runs" / "mine"))
     assert list(tmp_path.iterdir()) == []
+    asked = tmp_path / "sweep.json"
+    asked.write_text("an earlier call")
+    refusal(capsys, "--new_exp_folder", str(tmp_path))
+    assert asked.read_text() == "an earlier call"
 
 
 # --- Weights & Biases ----------------------------------------------------------------------------

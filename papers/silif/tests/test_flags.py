@@ -245,6 +245,19 @@ def test_our_form_with_lists(tmp_path: Path) -> None:
     assert seeds_of(read_call(["--config", str(path)])) == [7]
 
 
+def test_a_file_of_ours_says_how_many_runs_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "ours.yaml"
+    path.write_text("model_type: LIF\ndebug: true\n")
+    assert seeds_of(read_call(["--config", str(path)])) == [13]
+    path.write_text("evaluate_pretrained: true\nload_exp_folder: SiLIF\n")
+    assert read_call(["--config", str(path)]).several == {}
+    for line in ("only_createsweep: true", "sweep_id: mine"):
+        path.write_text(f"{line}\n")
+        assert "give them on the command line" in refusal(capsys, f"--config={path}")
+
+
 def test_the_ten_seeds_of_shd_csilif() -> None:
     found = read_call(["--config=shd_csilif.yaml"])
     assert seeds_of(found) == list(TEN)

@@ -53,6 +53,8 @@ class RunRead:
 def read_runs(places: Sequence[Path]) -> list[RunRead]:
     """Read run folders, and all run folders directly below other folders.
 
+    Of the latter, runs that have not evaluated anything yet are left out.
+
     Raises:
         UserError: A folder holds no run, or a damaged one.
     """
@@ -64,8 +66,14 @@ def read_runs(places: Sequence[Path]) -> list[RunRead]:
         below = sorted(path.parent for path in place.glob("*/run.json")) if place.is_dir() else []
         if not below:
             raise UserError(f"{place} is no run and holds none (no run.json); check the path")
-        folders |= dict.fromkeys(path.resolve() for path in below)
+        begun = [path for path in below if _has_rows(path)] or below[:1]  # which says what it lacks
+        folders |= dict.fromkeys(path.resolve() for path in begun)
     return [_read(folder) for folder in folders]
+
+
+def _has_rows(folder: Path) -> bool:
+    metrics = folder / "metrics.jsonl"
+    return metrics.is_file() and metrics.stat().st_size > 0
 
 
 def _read(folder: Path) -> RunRead:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import UserError, explained
+from core.paths import from_here
 from core.records.places import find_paper
 from core.sweep.execute import execute, prepare
 from core.sweep.plan import Planned, plan, read_seeds, read_settings
@@ -107,6 +109,8 @@ def run_all(
             if run.state.status == "finished":
                 ended(run)
         execute(runs, called, jobs=jobs, show=show, ended=ended, retry=retry)
+    if len(runs) > 1:
+        print(f"mean, deviation and curves: core compare {shlex.quote(str(from_here(out)))}")
     return runs
 
 

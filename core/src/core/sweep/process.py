@@ -98,8 +98,9 @@ def start(run: Run, script: Script) -> None:
         arguments = ["--resume", str(run.folder)]
     else:
         if run.state.status != "waiting":  # killed before its first checkpoint: nothing to keep
-            stamp = time.strftime("%Y%m%d-%H%M%S")
-            run.folder.rename(run.folder.with_name(f"{run.folder.name}-unstarted-{stamp}"))
+            aside = run.folder.parent / "unstarted"  # where core compare does not see it
+            aside.mkdir(exist_ok=True)
+            run.folder.rename(aside / f"{run.folder.name}-{time.strftime('%Y%m%d-%H%M%S')}")
         arguments = [*run.planned.arguments, "--out", str(run.folder)]
         arguments += ["--threads", str(script.threads)]  # which a run keeps when it goes on
     arguments += run.planned.place

@@ -23,6 +23,8 @@ _ONCE = ("config", "seeds")
 """Keys whose several values, if any, are one value."""
 _OF_THE_CALL = ("debug", "sweep_name", "sweep_id", "only_createsweep", "seeds")
 """What a call says about several runs, and no single run is told."""
+_HOW_MANY = ("seed", "seeds", "debug", "evaluate_pretrained")
+"""What decides how many runs a call is."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,12 @@ def _with_file(given: Words) -> tuple[Path | None, Words]:
     flags = {key: values for key, values in given.items() if key != "config"}
     if not plain:
         return path, {**found, **flags}
-    kept: Words = {key: found[key] for key in ("seed", "seeds") if key in found}
+    if is_on(found, "only_createsweep") or found.get("sweep_id", ["null"]) != ["null"]:
+        raise UserError(
+            f"{path}: only_createsweep and sweep_id are about several runs, of which each would "
+            "read them again; give them on the command line"
+        )
+    kept: Words = {key: found[key] for key in _HOW_MANY if key in found}
     return path, {"config": [str(path.absolute())], **kept, **flags}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.errors import UserError
 from core.files import absent, take_back, write_text_atomically
 from core.outside.shape import check
-from core.outside.text import read_json, to_json
+from core.outside.text import read_json, read_text, to_json
 from core.sweep.command import run_all
 from core.sweep.plan import Planned
 from core.training.devices import choose_device
@@ -41,7 +41,7 @@ def run_several(call: Call) -> None:
     refuse_missing(call.config)
     folder = folder_of(call)
     runs = planned(call)
-    made = absent(folder / _ASKED)
+    made, before = absent(folder / _ASKED), _before(folder)
     folder.mkdir(parents=True, exist_ok=True)
     asked = {"arguments": list(call.arguments), "several": dict(call.several)}
     write_text_atomically(folder / _ASKED, to_json(asked))
@@ -59,8 +59,17 @@ def run_several(call: Call) -> None:
             threads=call.config.threads or None,
         )
     except UserError:  # nothing was started
-        take_back(made)
+        if before is None:
+            take_back(made)
+        else:
+            write_text_atomically(folder / _ASKED, before)
         raise
+
+
+def _before(folder: Path) -> str | None:
+    """What an earlier call with the same folder was asked for, as it stands there."""
+    path = folder / _ASKED
+    return read_text(path) if path.is_file() else None
 
 
 def folder_of(call: Call) -> Path:
