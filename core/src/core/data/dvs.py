@@ -17,6 +17,8 @@ from core.errors import UserError
 _HEADER = struct.Struct("<HHIIIIII")
 """Of an AEDAT 3.1 packet: type, source, event size, offset and overflow of time, capacity, ..."""
 _POLARITY = 1
+_ATIS = np.dtype({"names": ["x", "word"], "formats": ["u1", ">u4"], "offsets": [0, 1]})
+"""An event of N-MNIST: ``x``, then eight bits of ``y``, one of polarity and 23 of time."""
 _END = b"#!END-HEADER\r\n"
 LARGEST = 1 << 30
 """Bytes of a recording; those of the gesture set have up to 10^8."""
@@ -111,13 +113,12 @@ def decode_nmnist(content: bytes, name: str) -> DvsEvents:
     """
     if len(content) % 5:
         raise _bad(name, f"has {len(content)} bytes, which are no whole events of five")
-    byte = np.frombuffer(content, np.uint8)
-    third = byte[2::5]
-    time = (third & 127).astype(np.int64) << 16
-    time |= byte[3::5].astype(np.int64) << 8
-    time |= byte[4::5]
-    x, y, p = (values.astype(np.int64) for values in (byte[0::5], byte[1::5], third >> 7))
-    return DvsEvents(time, x, y, p)
+    event = np.frombuffer(content, _ATIS)
+    time = event["word"].astype(np.int64)
+    y, p = time >> 24, time >> 23
+    p &= 1
+    time &= 0x7FFFFF
+    return DvsEvents(time, event["x"].astype(np.int64), y, p)
 
 
 def decode_cifar10_dvs(
