@@ -7,13 +7,16 @@ What does not know time (convolution, pooling, products) sees it folded into the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from core.buffers import empty
 from core.neurons import PLIF
+from core.opaque import watched
 from core.scan import scan
 
 
@@ -36,6 +39,47 @@ class FrozenDropout(nn.Dropout):
         return nn.functional.dropout(torch.ones_like(like_BN), self.p)
 
 
+class _StepNorm(torch.autograd.Function):
+    """Batch norm of every step by itself, written where the sequence lies.
+
+    Steps that are normalised one after the other and stacked move everything once more, in both
+    directions, into memory that is new each time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x_TBCHW: Tensor, weight: Tensor, bias: Tensor, norm: Any) -> Tensor:
+        result = empty(tuple(x_TBCHW.shape), x_TBCHW.dtype)
+        mean_TC = x_TBCHW.new_empty(len(x_TBCHW), norm.num_features)
+        inverse_TC = torch.empty_like(mean_TC)
+        running = norm.running_mean, norm.running_var
+        for x, y, mean, inverse in zip(x_TBCHW, result, mean_TC, inverse_TC, strict=True):
+            torch.native_batch_norm(
+                *(x, weight, bias, *running, True, norm.momentum, norm.eps),
+                out=(y, mean, inverse),
+            )
+        ctx.save_for_backward(x_TBCHW, weight, mean_TC, inverse_TC)
+        ctx.eps = norm.eps
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x_TBCHW, weight, mean_TC, inverse_TC = ctx.saved_tensors
+        result = empty(tuple(x_TBCHW.shape), x_TBCHW.dtype)
+        wanted = tuple(ctx.needs_input_grad[:3])
+        parts_TC = torch.empty_like(mean_TC), torch.empty_like(mean_TC)
+        for t, y in enumerate(result):
+            torch.ops.aten.native_batch_norm_backward.out(
+                *(gradient[t], x_TBCHW[t], weight, None, None, mean_TC[t], inverse_TC[t]),
+                *(True, ctx.eps, (True, True, True)),
+                **{"out0": y, "out1": parts_TC[0][t], "out2": parts_TC[1][t]},
+            )
+        # In single precision and from the last step on, as autograd adds those of single steps.
+        sums = (reduce(torch.add, part.flip(0).unbind()) for part in parts_TC)
+        found = result, *sums
+        return *(one if want else None for one, want in zip(found, wanted, strict=True)), None
+
+
 class SequenceBatchNorm(nn.BatchNorm2d):
     """Batch norm of ``[T, B, C, H, W]``.
 
@@ -55,6 +99,10 @@ class SequenceBatchNorm(nn.BatchNorm2d):
         """Normalised maps."""
         normalise = super().forward
         if self.training and self.statistics == "step":
+            if x_TBCHW.device.type == "cpu" and not watched(x_TBCHW, self.weight, self.bias):
+                self.get_buffer("num_batches_tracked").add_(len(x_TBCHW))
+                result: Tensor = _StepNorm.apply(x_TBCHW, self.weight, self.bias, self)
+                return result
             return torch.stack([normalise(x) for x in x_TBCHW])
         return normalise(x_TBCHW.flatten(0, 1)).view_as(x_TBCHW)
 
@@ -65,7 +113,7 @@ class _Pool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         size = (*x.shape[:-2], x.shape[-2] // 2, x.shape[-1] // 2)
-        pooled, bits = x.new_empty(size), x.new_empty(size, dtype=torch.uint8)
+        pooled, bits = _like(x, size), x.new_empty(size, dtype=torch.uint8)
         for maps, most, places in zip(x, pooled, bits, strict=True):  # what is in the caches
             (a, b), (c, d) = _corners(maps)
             above, below = torch.maximum(a, b), torch.maximum(c, d)
@@ -81,12 +129,17 @@ class _Pool(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (bits,) = ctx.saved_tensors
         odd = ctx.size[-2] % 2 or ctx.size[-1] % 2
-        result = (gradient.new_zeros if odd else gradient.new_empty)(ctx.size)
+        result = gradient.new_zeros(ctx.size) if odd else _like(gradient, ctx.size)
         for maps, given, places in zip(result, gradient, bits, strict=True):
             for row, corners in enumerate(_corners(maps)):
                 for column, corner in enumerate(corners):
                     torch.mul(given, places == 2 * row + column, out=corner)
         return result
+
+
+def _like(x: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Memory of the same kind; on a CPU such as was used before."""
+    return empty(tuple(size), x.dtype) if x.device.type == "cpu" else x.new_empty(size)
 
 
 def _corners(x: Tensor) -> list[list[Tensor]]:
