@@ -7,9 +7,13 @@ from core.settings import evaluation_parser
 
 def main() -> None:
     """Parse first: --help needs no PyTorch."""
-    parser = evaluation_parser("a *.pt file of the authors' or the seed repository")
+    parser = evaluation_parser(
+        "a *.pt file of the authors' or the seed repository, by its name where it is published"
+    )
     parser.add_argument(
-        "--task", choices=["ecg", "smnist", "psmnist"], help="for a *.pt file that is not known"
+        "--task",
+        choices=["ecg", "smnist", "psmnist", "shd"],
+        help="for a *.pt file that is not known",
     )
     parser.add_argument(
         "--neuron", choices=["brf", "rf", "alif"], help="for a *.pt file that is not known"
@@ -19,8 +23,10 @@ def main() -> None:
     )
     options = parser.parse_args()
     from brf.paper import BRF
+    from brf.published import find
     from core.paper import evaluate_checkpoint
 
+    options.checkpoint = find(options.checkpoint)
     evaluate_checkpoint(BRF, options)
 
 

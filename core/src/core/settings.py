@@ -74,6 +74,22 @@ class Settings:
         raise NotImplementedError
 
 
+def take_data_word(settings: Settings, words: Sequence[str]) -> None:
+    """Store as ``data`` a word that ``data_folder`` says instead of a folder.
+
+    For the ``__post_init__`` of settings whose tasks have data of several kinds; ``evaluate.py``
+    has no other way to name them.
+
+    Raises:
+        ValueError: A folder was named for data that take none.
+    """
+    if (word := str(settings.data_folder)) in words:
+        object.__setattr__(settings, "data", word)
+        object.__setattr__(settings, "data_folder", None)
+    if settings.data_folder is not None and settings.data != "original":
+        raise ValueError(f"data {settings.data} takes no data_folder; add --data original")
+
+
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 

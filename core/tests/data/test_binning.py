@@ -1,5 +1,6 @@
 """Events in time bins: the published rule, conservation of counts, batches."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -249,3 +250,12 @@ def test_batches_of_a_split() -> None:
     assert [label for y in again for label in y] == [label for _, label in pairs]
     orders = {tuple(y for batch in batches.epoch(e) for y in batch[1].tolist()) for e in range(9)}
     assert len(orders) > 1
+
+
+def test_binary_batches_hold_zeros_and_ones() -> None:
+    data = recordings([0.1, 0.1, 0.4], [0, 0, 1], [0, 3], labels=[5])
+    binned = bin_events(data, linear_edges(5, 1.0), n_units=2)
+    make = partial(event_batches, binned, data.labels, batch_size=1, shuffle=False)
+    counts, ones = (next(make(binary=binary).epoch(0))[0] for binary in (False, True))
+    assert counts.max() == 2
+    assert ones.equal((counts > 0).float())

@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -169,6 +170,26 @@ def test_file_packed_by_another_tool_is_right(toy: Path, server: Server) -> None
     (toy / "packed.gz").write_bytes(other)
     fetch("toy")
     assert contents(toy) == {"plain.bin": PLAIN, "packed.gz": other}
+
+
+def test_registered_copy_is_right(
+    toy: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a mirror that serves it, although it has another length than the file."""
+    plain, packed = registry.SOURCES["toy"].files
+    copied = replace(plain, copies=((3, hashlib.sha256(b"abc").hexdigest()),))
+    entry = replace(registry.SOURCES["toy"], files=(copied, packed))
+    monkeypatch.setitem(registry.SOURCES, "toy", entry)
+    server.files |= {"/mine/toy/plain.bin": b"abc", "/mine/toy/packed.gz": PACKED}
+    fetch("toy", mirror=f"{server.url}/mine")
+    assert contents(toy) == {"plain.bin": b"abc", "packed.gz": PACKED}
+    (toy / "plain.bin").write_bytes(b"abd")
+    with pytest.raises(UserError, match="not the registered file"):
+        fetch("toy")
+
+
+def test_either_line_joins_the_words_of_a_name() -> None:
+    assert registry.find_source("brf-published") is registry.SOURCES["brf_published"]
 
 
 def by_hand(folder: Path, **files: bytes) -> Path:

@@ -38,7 +38,9 @@ def test_entry(entry: DataSource, file: SourceFile) -> None:
     assert file.urls or entry.by_hand
     numbered = r"https://ndownloader\.figshare\.com/files/\d+"
     named = rf"https?://\S+/{re.escape(file.name)}"
-    assert all(re.fullmatch(f"{named}|{numbered}", url) for url in file.urls)
+    pinned = r"https://raw\.githubusercontent\.com/[\w-]+/[\w-]+/[0-9a-f]{40}/\S+"
+    assert all(re.fullmatch(f"{named}|{numbered}|{pinned}", url) for url in file.urls)
+    assert all(size > 0 and re.fullmatch("[0-9a-f]{64}", value) for size, value in file.copies)
 
 
 def test_command_line_modules_import_no_heavy_package() -> None:

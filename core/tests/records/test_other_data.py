@@ -22,6 +22,7 @@ from core.records import (
     load_records,
     markdown,
     record_counts,
+    record_evaluation,
     record_run,
     runs_markdown,
     summary_markdown,
@@ -29,7 +30,7 @@ from core.records import (
 )
 from core.records.layout import weights_markdown
 
-from .conftest import CLAIMS, CONFIG, make_run
+from .conftest import CLAIMS, CONFIG, evaluation, make_run
 
 HERE = {"name": "shd-regenerated", "digest": "d"}
 
@@ -79,6 +80,15 @@ def test_the_data_set_itself_comes_first(spoken: Path, tmp_path: Path) -> None:
     recorded(spoken, tmp_path / "b", [20.0, 85.7], seed=1, data={"name": "shd", "digest": "e"})
     accuracy = rows(spoken)[0]
     assert (accuracy.verdict, accuracy.ours_mean, accuracy.n) == ("too few runs", 85.7, 1)
+
+
+def test_published_weights_on_a_stand_in_are_shown(spoken: Path) -> None:
+    record_evaluation(spoken, evaluation(data=HERE))
+    weights = rows(spoken)[2]
+    assert (weights.verdict, weights.ours_mean) == ("other data", 85.114)
+    assert (weights.difference, weights.reason) == (None, "ours on shd-regenerated; rounded")
+    record_evaluation(spoken, evaluation(data={"name": "shd", "digest": "e"}))
+    assert rows(spoken)[2].verdict == "reproduced"
 
 
 def test_other_names_are_no_stand_in(spoken: Path, tmp_path: Path) -> None:

@@ -95,6 +95,14 @@ repro-ecg-rf-init    23.5543   0
 repro-ecg-alif-init  22.7352   1570.64
 """
 
+MEASURED_SHD = """
+file           accuracy  sop
+orig-shd-brf   91.52     3550.1
+orig-shd-rf    91.34     4672.5
+repro-shd-brf  90.72     3174.2
+"""
+"""On SHD made again, by an independent forward pass."""
+
 MEASURED_MNIST = """
 file                             last  mean  sop       trained
 orig-smnist-brf                  9914  7185  16100.08  last
@@ -174,6 +182,20 @@ epoch ecg_brf ecg_rf ecg_alif
 400   85.13   84.96  65.80
 """
 """Test accuracy by epoch."""
+
+SHD_CURVES = """
+epoch shd_brf shd_rf shd_alif
+0     4.55    4.55   4.70
+1     77.91   79.76  12.18
+2     84.90   83.98  22.40
+3     85.75   86.80  31.17
+4     88.67   87.24  33.41
+5     89.58   89.20  40.80
+7     90.05   89.40  40.57
+10    91.45   89.93  53.76
+15    91.59   90.48  55.42
+20    91.40   90.35  61.97
+"""
 
 SEED_CURVES = """
 epoch                0 1 2 3 4 5 7 10 15 20 25 30 40 50 60 75 100 125 150

@@ -132,6 +132,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> str:
     [
         ("train_smnist", "mnist", "train-images-idx3-ubyte.gz"),
         ("train_ecg", "qtdb", "QTDB_train.mat"),
+        ("train_shd", "shd", "shd_train.h5.gz"),
     ],
 )
 def test_missing_data_without_a_network(
@@ -149,7 +150,7 @@ def test_missing_data_without_a_network(
     assert f"{file} of {name} could not be downloaded to {tmp_path / 'data' / name}" in told
     assert f"{no_network}/{name}/{file}: Connection refused" in told
     assert "the proxy refused the connection" in told
-    assert f"1. a folder of files: put {'QTDB_train.mat' if name == 'qtdb' else 'train-'}" in told
+    assert f"1. a folder of files: put {file}" in told
     assert "2. a mirror: set SNN_MIRROR or --mirror" in told
     assert "3. no download at all: --data embedded" in told
     assert not out.exists()

@@ -10,14 +10,26 @@ from typing import Any
 
 import pytest
 
-from brf.config import CONFIGS, PAPER, Config, EcgConfig, SmnistConfig, parse_command_line
+from brf.config import (
+    CONFIGS,
+    PAPER,
+    Config,
+    EcgConfig,
+    ShdConfig,
+    SmnistConfig,
+    parse_command_line,
+)
 from core.config import load_yaml, to_dict, to_yaml
 from core.testing.help import assert_explains_every_key, assert_help_at_once
 
 from .scripts import call
 
 FILES = sorted((PAPER / "configs").glob("*.yaml"))
-SCRIPTS: dict[str, type[Config]] = {"train_smnist": SmnistConfig, "train_ecg": EcgConfig}
+SCRIPTS: dict[str, type[Config]] = {
+    "train_smnist": SmnistConfig,
+    "train_ecg": EcgConfig,
+    "train_shd": ShdConfig,
+}
 
 
 def parse(script: str, *argv: str) -> Config:
@@ -26,7 +38,7 @@ def parse(script: str, *argv: str) -> Config:
 
 
 def class_of(file: Path) -> type[Config]:
-    return EcgConfig if "ecg" in file.stem else SmnistConfig
+    return CONFIGS.get(file.stem.removeprefix("quick_").partition("_")[0], SmnistConfig)
 
 
 # --- help and the printed config ----------------------------------------------------------------
@@ -161,7 +173,25 @@ S_ALIF |= {"tau_mem": (20, 5), "tau_adp": (200, 50), "tau_out": (20, 5)}
 ALIF_SEED = {**S_ALIF, "bias": True, "epochs": 150}
 HRF = {"optimizer": "radam", "readout_decay": "sigmoid", "tau_out": (0, 0.1)}
 
+SHD = {"hidden": 128, "bias": False, "optimizer": "adam", "clip_norm": None, "epochs": 20}
+SHD |= {"lr": 0.075, "batch_size": 32, "sub_seq_length": 0, "best_on_ties": "first"}
+SHD |= {"omega": (5, 10), "b_offset": (2, 3), "tau_out": (20, 5)}
+SHD_ALIF = {**SHD, "sub_seq_length": 10, "best_on_ties": "last"}
+SHD_ALIF |= {"tau_mem": (20, 5), "tau_adp": (150, 10)}
+
 RECIPES: dict[str, dict[str, Any]] = {
+    "shd_brf": SHD,
+    "shd_rf": SHD,
+    "shd_hrf": {
+        **{**SHD, **HRF},
+        **{"optimizer": "rmsprop", "lr": 0.1, "omega": (3, 10), "b_offset": (0.1, 1)},
+    },
+    "shd_alif": SHD_ALIF,
+    "shd_alif_seed": {**SHD_ALIF, "bias": True},
+    "shd_brf_linear": {
+        **{**SHD_ALIF, "bias": True, "b_offset": (0, 1)},
+        **{"decay": "linear", "readout_decay": "linear"},
+    },
     "ecg_brf": ECG_RESONATOR,
     "ecg_rf": ECG_RESONATOR,
     "ecg_brf_linear": {**ECG_RESONATOR, "decay": "linear", "readout_decay": "linear"},

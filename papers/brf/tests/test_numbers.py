@@ -29,8 +29,13 @@ def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
             ("--neuron", "rf", "--permuted", "--train_fraction", "0.1"),
             [2.302756, 2.314237, 2.300399],
         ),
+        (
+            "train_shd",
+            ("--neuron", "alif", "--batch_size", "256"),
+            [2.996570, 2.989873, 2.962756],
+        ),
     ],
-    ids=["ECG BRF", "ECG ALIF", "PS-MNIST RF"],
+    ids=["ECG BRF", "ECG ALIF", "PS-MNIST RF", "SHD ALIF"],
 )
 def test_a_tiny_run_gives_the_losses_it_gave(
     script: str, options: tuple[str, ...], losses: list[float], tmp_path: Path

@@ -12,21 +12,27 @@ import pytest
 import torch
 from torch import Tensor
 
-from brf.config import PAPER, Config, EcgConfig, SmnistConfig
+from brf.config import CONFIGS, PAPER, Config, ShdConfig, SmnistConfig
 from brf.paper import BRF
 from core.config import load_yaml
 from core.data import digest, load_digits, load_synthetic_ecg
+from core.data.speech import load_event_split
 from core.neurons import Normal, Uniform
 from core.testing.recipe import Recipe, assert_job_follows, job_of
 from core.training.job import Job
 
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "radam": torch.optim.RAdam,
+    "rmsprop": torch.optim.RMSprop,
+}
 FILES = sorted((PAPER / "configs").glob("*.yaml"))
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _loaded_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for load in (load_digits, load_synthetic_ecg, digest):
+        for load in (load_digits, load_synthetic_ecg, load_event_split, digest):
             patch.setattr(f"brf.task.{load.__name__}", cache(load))
         yield
 
@@ -42,10 +48,11 @@ def recipe_of(config: Config) -> Recipe:
         available = sum(int(config.train_fraction * count) for count in rows)
         test = 360
     else:
-        available, test = 256, 64
+        available, test = (800, 200) if isinstance(config, ShdConfig) else (256, 64)
     held_out = int(config.val_fraction * available)
     return Recipe(
-        optimizer={"adam": torch.optim.Adam, "radam": torch.optim.RAdam}[config.optimizer],
+        optimizer=OPTIMIZERS[config.optimizer],
+        betas=None if config.optimizer == "rmsprop" else (0.9, 0.999),
         lr=config.lr,
         rate=lambda epoch: config.lr * (1 - (epoch - 1) / config.epochs),
         clip_norm=config.clip_norm,
@@ -69,7 +76,8 @@ def unpermuted(job: Job, x_TI: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_job_follows_the_file(file: Path) -> None:
-    config = load_yaml(EcgConfig if "ecg" in file.stem else SmnistConfig, file)
+    task = file.stem.removeprefix("quick_").partition("_")[0]
+    config = load_yaml(CONFIGS.get(task, SmnistConfig), file)
     assert_job_follows(
         recipe_of,
         partial(job_of, BRF),

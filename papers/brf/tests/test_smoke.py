@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from brf.config import EcgConfig, SmnistConfig
+from brf.config import CONFIGS
 from core import checkpoints
 from core.config import load_yaml
 
-from .scripts import TINY_ECG, TINY_SMNIST, call, facts, rows, without_notices
+from .scripts import TINY_ECG, TINY_SHD, TINY_SMNIST, call, facts, rows, without_notices
 
 RUNS: dict[str, tuple[str, ...]] = {
     "smnist brf": ("--neuron", "brf"),
@@ -25,6 +25,15 @@ RUNS: dict[str, tuple[str, ...]] = {
     "ecg rf": ("--neuron", "rf"),
     "ecg hrf": ("--neuron", "hrf", "--batch_size", "128"),
     "ecg alif": ("--neuron", "alif"),
+    "shd rf": ("--neuron", "rf"),
+    "shd hrf": ("--neuron", "hrf"),
+    "shd alif": ("--neuron", "alif"),
+}
+TASKS = {
+    "smnist": ("train_smnist", TINY_SMNIST, "digits"),
+    "psmnist": ("train_smnist", TINY_SMNIST, "digits"),
+    "ecg": ("train_ecg", TINY_ECG, "synthetic_ecg"),
+    "shd": ("train_shd", TINY_SHD, "synthetic-shd"),
 }
 FILES = {
     *("config.yaml", "run.json", "metrics.jsonl", "best.safetensors", "last.safetensors"),
@@ -36,9 +45,8 @@ FILES = {
 def test_one_epoch(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     task = name.split()[0]
-    ecg = task == "ecg"
-    options = [*(TINY_ECG if ecg else TINY_SMNIST), *RUNS[name], "--epochs", "1", "--out", out]
-    assert call("train_ecg" if ecg else "train_smnist", *options) == 0
+    script, tiny, data = TASKS[task]
+    assert call(script, *tiny, *RUNS[name], "--epochs", "1", "--out", out) == 0
 
     assert {path.name for path in out.iterdir() if "tfevents" not in path.name} == FILES
     assert len(list(out.glob("events.out.tfevents.*"))) == 2  # curves, and the figure
@@ -51,15 +59,15 @@ def test_one_epoch(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
     run = facts(out)
     assert (run["task"], run["model"]) == (task, re.findall("brf|hrf|rf|alif", name)[0])
-    assert run["data"]["name"] == ("synthetic_ecg" if ecg else "digits")
+    assert run["data"]["name"] == data
     assert (run["status"], run["epochs_done"], run["seed"]) == ("finished", 1, 0)
     counts = run["counts"]
     assert counts["parameter_count"] == run["parameters"]
     assert list(counts["layers"])[:2] == ["hidden", "out"]
     assert set(counts["layers"]["hidden"]) >= {"input", "recurrence"}
     assert "tests" not in run
-    assert run["command"].startswith(f"python train_{'ecg' if ecg else 'smnist'}.py --data ")
-    config = load_yaml(EcgConfig if ecg else SmnistConfig, out / "config.yaml")
+    assert run["command"].startswith(f"python {script}.py --data ")
+    config = load_yaml(CONFIGS[task], out / "config.yaml")
     assert (config.hidden, config.epochs, config.out) == (6, 1, out)
 
     last = checkpoints.load(out / "last.safetensors")

@@ -194,6 +194,7 @@ def event_batches(
     batch_size: int,
     shuffle: bool,
     seed: int = 0,
+    binary: bool = False,
 ) -> RowBatches:
     """Return batches of counts, float32 [T, B, U], and labels, int64 [B].
 
@@ -204,6 +205,7 @@ def event_batches(
         batch_size: recordings per batch.
         shuffle: a new order every epoch, a pure function of (seed, epoch).
         seed: of that order.
+        binary: several events of a cell count once: every entry is 0 or 1.
     """
     labels_N = torch.as_tensor(exact_int64(labels, "labels"))
     chosen = (
@@ -212,6 +214,7 @@ def event_batches(
 
     def take(picked: Tensor, epoch: int) -> Batch:
         rows_B = chosen[picked]
-        return events.take(rows_B), labels_N[rows_B]
+        counts_TBU = events.take(rows_B)
+        return counts_TBU.clamp_(max=1.0) if binary else counts_TBU, labels_N[rows_B]
 
     return RowBatches(take, len(chosen), batch_size=batch_size, shuffle=shuffle, seed=seed)

@@ -149,7 +149,9 @@ def _download_file(
         for _ in range(2 if file_size(part) else 1):
             logger.info("downloading %s", url)
             try:
-                download(url, part, size=file.size, position=position)
+                # a mirror may serve a copy of another size
+                size = None if file.copies else file.size
+                download(url, part, size=size, position=position)
             except DownloadFailed as error:
                 failures.append(f"{url}: {error}")
                 break

@@ -21,14 +21,16 @@ _CHUNK = 1 << 20
 def mismatch(path: Path, expected: SourceFile) -> str | None:
     """Return what is wrong with the file at ``path``, or None when it is the registered one.
 
-    A packed file whose unpacked bytes are the registered ones is right, however it was packed.
-    Where no digest is registered, a packed file is right when it is whole.
+    A packed file whose unpacked bytes are the registered ones is right, however it was packed, and
+    so is a registered copy. Where no digest is registered, a packed file is right when it is whole.
     """
     kind, digest = _strongest(expected.sha256, expected.md5)
     if not digest:
         return None if _packed_digest(path, kind, expected) else f"{path} is truncated or damaged."
     size, found = path.stat().st_size, _digest(path, kind)
     if found == digest and expected.size in (None, size):
+        return None
+    if kind == "sha256" and (size, found) in expected.copies:
         return None
     payload_kind, payload = _strongest(expected.payload_sha256, expected.payload_md5)
     if payload and _packed_digest(path, payload_kind, expected) == payload:

@@ -19,9 +19,12 @@ from core.errors import UserError
 
 
 def find_source(name: str) -> DataSource:
-    """Return the entry called ``name``; raises UserError that names the nearest one."""
-    if name in SOURCES:
-        return SOURCES[name]
+    """Return the entry called ``name``; raises UserError that names the nearest one.
+
+    Words may be joined by either line, ``brf-published`` or ``brf_published``.
+    """
+    if (entry := SOURCES.get(name.replace("-", "_"))) is not None:
+        return entry
     near = difflib.get_close_matches(name, SOURCES, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise UserError(f"no data set is called {name!r}.{hint} Known: {', '.join(sorted(SOURCES))}.")

@@ -22,6 +22,8 @@ class SourceFile:
             differs between tools, so a file that was packed again is still recognised by it.
         payload_md5: the same as md5; used when no ``payload_sha256`` is known.
         payload_size: length of the unpacked bytes; more are not unpacked.
+        copies: size and sha256 of other files that hold the same and serve as well, such as
+            weights without the state of their optimiser.
     """
 
     name: str
@@ -32,6 +34,7 @@ class SourceFile:
     payload_sha256: str | None = None
     payload_md5: str | None = None
     payload_size: int | None = None
+    copies: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

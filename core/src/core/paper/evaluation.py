@@ -93,7 +93,9 @@ def evaluate_checkpoint(
     }
     if options.record:
         facts = describe(device, backend_of(model, config.backend))
-        _record(paper, options, loaded.name, result, task, facts)
+        # a word is part of the command, a folder tells of one machine only
+        word = config.data if options.data_folder is not None and config.data_folder is None else ""
+        _record(paper, options, loaded.name, result, task, facts, word)
     print("\n".join(map(str, filter(None, (evaluations, evaluations.counts, watch)))))
     if options.json:
         print(to_json(result))
@@ -156,6 +158,7 @@ def _record(
     result: dict[str, Any],
     task: Task,
     facts: dict[str, Any],
+    word: str,
 ) -> None:
     from core.records import record_evaluation
 
@@ -169,9 +172,10 @@ def _record(
             "data": {"name": task.data, "digest": task.data_digest},
             **result,
             **facts,
-            # without the folder: it tells of one machine only
             "command": shlex.join(
-                ["python", "evaluate.py", options.checkpoint.name, "--record"]
+                ["python", "evaluate.py", options.checkpoint.name]
+                + ["--data_folder", word] * bool(word)
+                + ["--record"]
                 + ["--trial"] * options.trial
             ),
         },

@@ -127,15 +127,23 @@ def _built(claim: Claim, config: str, records: Sequence[Record]) -> Row:
 
 
 def _evaluated(claim: Claim, records: Sequence[Record]) -> Row:
-    values = [
-        _measured(claim, record)
+    """The row of published weights: tested on the claim's data, else on its stand-in."""
+    tests = [
+        record
         for record in records
         if record.kind == "evaluate"
         and record.fields["checkpoint"] == claim.checkpoint
-        and record.fields["data"]["name"] == claim.task.data
         and record.fields.get("samples") == claim.task.samples
     ]
-    return _exact(claim, values) if values else Row(claim, "not run", reason=_why(claim, []))
+
+    def on(data: str | None) -> list[float | None]:
+        return [_measured(claim, test) for test in tests if test.fields["data"]["name"] == data]
+
+    if values := on(claim.task.data):
+        return _exact(claim, values)
+    if claim.task.stand_in and (values := on(claim.task.stand_in)):
+        return _on_other_data(_exact(claim, values), [])
+    return Row(claim, "not run", reason=_why(claim, []))
 
 
 def _exact(claim: Claim, found: Sequence[float | None]) -> Row:

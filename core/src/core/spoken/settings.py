@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.config_ranges import number
-from core.settings import Settings
+from core.settings import Settings, take_data_word
 
 DATA_WORDS = ("embedded", "regenerated", "subset")
 """What ``--data_folder`` may say instead of a folder; stored as ``data``."""
@@ -79,9 +79,7 @@ class SpokenSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (word := str(self.data_folder)) in DATA_WORDS:
-            object.__setattr__(self, "data", word)
-            object.__setattr__(self, "data_folder", None)
+        take_data_word(self, DATA_WORDS)
         self.check_combinations()
 
     @property
@@ -132,5 +130,3 @@ class SpokenSettings(Settings):
             raise ValueError(f"data regenerated exists for shd, not for {self.dataset_name}")
         if self.data == "subset" and self.dataset_name not in ("hd", "sc"):
             raise ValueError(f"data subset exists for hd and sc, not for {self.dataset_name}")
-        if self.data_folder is not None and self.data != "original":
-            raise ValueError(f"data {self.data} takes no data_folder; add --data original")

@@ -48,7 +48,7 @@ class Recipe:
         epochs: To train.
         selects: What the best epoch is chosen by.
         initial: Distribution from which parameters are drawn, by their name in the model.
-        betas: Of the optimiser.
+        betas: Of the optimiser; None where it has none.
         weight_decay: Of the optimiser.
         test_selects: The test set is the validation set.
     """
@@ -64,7 +64,7 @@ class Recipe:
     epochs: int
     selects: str
     initial: Mapping[str, Uniform | Normal] = field(default_factory=dict)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[float, float] | None = (0.9, 0.999)
     weight_decay: float = 0.0
     test_selects: bool = False
 
@@ -125,7 +125,7 @@ def _assert_optimizer(job: Job, recipe: Recipe) -> None:
     trained = [p for group in job.optimizer.param_groups for p in group["params"]]
     assert sorted(map(id, trained)) == sorted(map(id, job.model.parameters()))
     for group in job.optimizer.param_groups:
-        found = (group["lr"], group["betas"], group["weight_decay"])
+        found = (group["lr"], group.get("betas"), group["weight_decay"])
         assert found == (recipe.lr, recipe.betas, recipe.weight_decay)
 
 

@@ -6,7 +6,7 @@ Imports nothing heavy, so that ``--help`` is instant.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,11 +14,11 @@ from core import settings
 from core.config import flag_value
 from core.config_ranges import number
 from core.errors import UserError
-from core.settings import Settings
+from core.settings import Settings, take_data_word
 from core.training.run_facts import read_facts
 
 PAPER = Path(__file__).resolve().parents[2]
-TaskName = Literal["ecg", "smnist", "psmnist"]
+TaskName = Literal["ecg", "smnist", "psmnist", "shd"]
 NeuronName = Literal["brf", "rf", "hrf", "alif"]
 
 _MEAN_AND_STD = (-1e4, 0.0)
@@ -48,7 +48,7 @@ class Config(Settings):
     """Decay of the hidden neurons; linear is the extension of the seed repository."""
     readout_decay: Literal["exponential", "sigmoid", "linear"] = "exponential"
     """Decay of the readout; with sigmoid, tau_out is the mean and std of its argument."""
-    optimizer: Literal["adam", "radam"] = "adam"
+    optimizer: Literal["adam", "radam", "rmsprop"] = "adam"
     """Optimiser, with its default betas and no weight decay."""
     lr: float = number(0.1, above=0, most=1e4)
     """Learning rate of the first epoch; it falls linearly to lr / epochs in the last."""
@@ -112,11 +112,38 @@ class SmnistConfig(Config):
         return "psmnist" if self.permuted else "smnist"
 
 
+@dataclass(frozen=True)
+class ShdConfig(Config):
+    """Settings of the Spiking Heidelberg Digits."""
+
+    data: Literal["original", "regenerated", "embedded"] = "original"  # type: ignore[assignment]
+    """The published files, the same converted again from the audio, or a small stand-in."""
+    data_folder: Path | None = field(default=None, metadata={"hash": False})
+    """Folder with the published files (by default fetched once and cached), or a word for data."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        take_data_word(self, ("regenerated", "embedded"))
+
+    @property
+    def task(self) -> TaskName:
+        """``shd``."""
+        return "shd"
+
+
 CONFIGS: dict[str, type[Config]] = {
     "ecg": EcgConfig,
     "smnist": SmnistConfig,
     "psmnist": SmnistConfig,
+    "shd": ShdConfig,
 }
+SCRIPTS = {
+    "ecg": "train_ecg.py",
+    "smnist": "train_smnist.py",
+    "psmnist": "train_smnist.py",
+    "shd": "train_shd.py",
+}
+"""What trains on a task."""
 
 
 def recipe_file(task: str, neuron: str) -> Path:
@@ -141,9 +168,9 @@ def parse_command_line(argv: Sequence[str], *, prog: str, task: str) -> tuple[Co
 
     def is_of_task(folder: Path) -> None:
         found = read_facts(folder).get("task")
-        if (found == "ecg") != (task == "ecg"):
-            other = "train_ecg.py" if found == "ecg" else "train_smnist.py"
-            raise UserError(f"{folder} is a run of {found}, not one of {prog}; use {other}")
+        if (other := SCRIPTS.get(str(found))) != prog:
+            instead = f"; use {other}" if other else ""
+            raise UserError(f"{folder} is a run of {found}, not one of {prog}{instead}")
 
     return settings.parse_command_line(
         CONFIGS[task],

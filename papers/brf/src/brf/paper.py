@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from brf import published
-from brf.config import CONFIGS, PAPER, Config, SmnistConfig
+from brf.config import CONFIGS, PAPER, Config, EcgConfig, SmnistConfig
 from brf.models import RecurrentSNN, build
 from brf.objectives import make_objective
 from brf.task import BrfTask, load_task
@@ -15,7 +15,11 @@ from core.paper import Paper, Recipe
 from core.training.loop import Objective, backpropagation_step
 from core.training.schedules import linear_decay
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "radam": torch.optim.RAdam}
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "radam": torch.optim.RAdam,
+    "rmsprop": torch.optim.RMSprop,
+}
 
 
 def network(config: Config, task: BrfTask) -> RecurrentSNN:
@@ -29,18 +33,16 @@ def network(config: Config, task: BrfTask) -> RecurrentSNN:
 
 def objective_of(config: Config) -> Objective:
     """Loss and accuracy of the task, as the recipe counts them."""
-    if isinstance(config, SmnistConfig):
-        return make_objective(
-            per_step=False,
-            label_last=config.label_last,
-            sub_seq_length=config.sub_seq_length,
-            lambda_spike=config.lambda_spike,
-        )
-    return make_objective(per_step=True, label_last=False, sub_seq_length=config.sub_seq_length)
+    return make_objective(
+        per_step=isinstance(config, EcgConfig),
+        label_last=getattr(config, "label_last", False),
+        sub_seq_length=config.sub_seq_length,
+        lambda_spike=getattr(config, "lambda_spike", 0.0),
+    )
 
 
 def recipe(config: Config, model: nn.Module, objective: Objective) -> Recipe:
-    """Adam or RAdam, a learning rate that falls linearly, the least validation loss."""
+    """Adam or another, a learning rate that falls linearly, the least validation loss."""
     optimizer = OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr)
     step = backpropagation_step(objective, config.clip_norm)
     if isinstance(config, SmnistConfig) and config.tbptt_steps is not None:

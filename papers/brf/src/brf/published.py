@@ -18,6 +18,8 @@ from torch import Tensor
 from brf.config import CONFIGS, PAPER, Config
 from brf.task import checked_order
 from core import checkpoints
+from core.data.events import CHANNELS
+from core.data.fetch import fetch
 from core.errors import UserError
 from core.outside.shape import NAME, check
 from core.outside.tensors import check_tensor, read_archive
@@ -25,11 +27,23 @@ from core.outside.text import read_yaml
 from core.paper import Loaded
 
 TABLE = PAPER / "checkpoints" / "published.yaml"
-_INPUTS = {"ecg": 4, "smnist": 1, "psmnist": 1}
+_INPUTS = {"ecg": 4, "smnist": 1, "psmnist": 1, "shd": CHANNELS}
 _KNOWN = {
     **{"name": NAME, "weights": str, "task": set(_INPUTS), "neuron": {"brf", "rf", "alif"}},
-    **{"sub_seq_length?": int, "label_last?": bool, "permutation?": NAME},
+    **{"sub_seq_length?": int, "label_last?": bool, "permutation?": NAME, "decay?": {"linear"}},
 }
+
+
+def find(path: Path) -> Path:
+    """The file at ``path``, or else the published checkpoint of this name, fetched.
+
+    Raises:
+        UserError: It has the name of a published checkpoint, which cannot be fetched.
+    """
+    name = path.name.removesuffix(".pt")
+    if path.exists() or path.parent != Path() or all(row["name"] != name for row in _table()):
+        return path
+    return fetch("brf_published") / f"{name}.pt"
 
 
 def read(path: Path, options: argparse.Namespace) -> Loaded[Config]:
@@ -44,7 +58,7 @@ def load(
 
     Args:
         path: ``*.pt``; a dictionary with ``model_state_dict``, or the state dict itself.
-        task: ``ecg``, ``smnist`` or ``psmnist``; needed for files that are not known.
+        task: ``ecg``, ``smnist``, ``psmnist`` or ``shd``; needed for files that are not known.
         neuron: ``brf``, ``rf`` or ``alif``; the same.
         permutation: File with the pixel order of a PS-MNIST network; by default the one beside the
             checkpoint with the name that ``published.yaml`` gives.
@@ -58,7 +72,7 @@ def load(
     if task is None or neuron is None:
         raise UserError(
             f"{path} is none of the published checkpoints in {TABLE.name}; say what it is with "
-            "--task ecg|smnist|psmnist and --neuron brf|rf|alif"
+            "--task ecg|smnist|psmnist|shd and --neuron brf|rf|alif"
         )
     weights = convert(state, _INPUTS[task], str(path))
     settings: dict[str, Any] = {
@@ -68,7 +82,9 @@ def load(
         "sub_seq_length": known.get("sub_seq_length", 0),
         "batch_size": 250,
     }
-    if task != "ecg":
+    if decay := known.get("decay"):
+        settings |= {"decay": decay, "readout_decay": decay}
+    if task in ("smnist", "psmnist"):
         settings |= {"permuted": task == "psmnist", "label_last": known.get("label_last", False)}
     if task == "psmnist":
         weights["permutation"] = _permutation(path, known, permutation)
@@ -125,9 +141,13 @@ def convert(state: Mapping[str, Tensor], inputs: int, origin: str) -> dict[str, 
 
 
 def _known(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    table = check(read_yaml(TABLE), [_KNOWN], str(TABLE))
     digest = checkpoints.weights_digest(state)[:16]
-    return next((row for row in table if row["weights"] == digest), {})
+    return next((row for row in _table() if row["weights"] == digest), {})
+
+
+def _table() -> list[dict[str, Any]]:
+    table: list[dict[str, Any]] = check(read_yaml(TABLE), [_KNOWN], str(TABLE))
+    return table
 
 
 def _permutation(path: Path, known: Mapping[str, Any], given: Path | None) -> Tensor:

@@ -1,9 +1,10 @@
-"""The tasks: sequential MNIST, permuted sequential MNIST, ECG wave segmentation."""
+"""The tasks: sequential MNIST, permuted sequential MNIST, ECG wave segmentation, spoken digits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from brf.config import Config, SmnistConfig
+from brf.config import Config, ShdConfig, SmnistConfig
+from brf.shd import EVALUATED_AT_ONCE, LAST, bin_spikes
 from core.data import (
     Batches,
     digest,
@@ -25,11 +27,13 @@ from core.data import (
     to_sequence,
 )
 from core.data.batches import Transform
+from core.data.binning import event_batches
 from core.data.fetch import fetch
 from core.data.files import mismatch
 from core.data.images import ImageData
 from core.data.qtdb import EcgData
 from core.data.registry import find_source
+from core.data.speech import find_speech, load_event_split
 from core.errors import UserError
 from core.paper import Task
 
@@ -61,7 +65,7 @@ def load_task(config: Config, weights: Mapping[str, Tensor] | None = None) -> Br
     """
     if isinstance(config, SmnistConfig):
         return _digits(config, (weights or {}).get("permutation"))
-    return _ecg(config)
+    return _spoken(config) if isinstance(config, ShdConfig) else _ecg(config)
 
 
 def ecg_transform(spikes_BTI: Tensor, labels_BT: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,6 +153,31 @@ def _digits(config: SmnistConfig, permutation: Tensor | None) -> BrfTask:
         validation=batches(train, rows[held_out], False),
         test=batches(test, slice(None), False),
         permutation=permutation,
+    )
+
+
+def _spoken(config: ShdConfig) -> BrfTask:
+    data = find_speech(
+        "shd",
+        config.data_folder if config.data == "original" else config.data,
+        mirror=config.mirror,
+    )
+    train, test = load_event_split(data, "train"), load_event_split(data, "test")
+    binned, binned_test = bin_spikes(train), bin_spikes(test)
+    _check_steps(config, binned.steps, data.name)
+    chosen, held_out = split_indices(len(train.labels), config.val_fraction, seed=config.seed)
+    make = partial(event_batches, seed=config.seed, binary=True)
+    # the validation loss is a mean over batches, so their size is part of the protocol
+    evaluated = partial(make, batch_size=EVALUATED_AT_ONCE, shuffle=False)
+    return BrfTask(
+        data=data.name,
+        data_digest=data.digest,
+        inputs=binned.inputs,
+        classes=len(train.words),
+        train=make(binned, train.labels, chosen, batch_size=config.batch_size, shuffle=True),
+        validation=evaluated(binned, train.labels, held_out),
+        test=evaluated(binned_test, test.labels),
+        remark=f"{binned.late + binned_test.late} spikes after {LAST:g} s left out",
     )
 
 
