@@ -12,7 +12,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--task",
-        choices=["ecg", "smnist", "psmnist", "shd"],
+        choices=["ecg", "smnist", "psmnist", "shd", "gsc"],
         help="for a *.pt file that is not known",
     )
     parser.add_argument(

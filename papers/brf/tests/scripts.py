@@ -14,6 +14,7 @@ from core.testing import without_notices as without_notices
 
 TINY_SMNIST = ("--data", "embedded", "--hidden", "6", "--train_fraction", "0.1", "--threads", "1")
 TINY_ECG = ("--data", "embedded", "--hidden", "6", "--batch_size", "128", "--threads", "1")
+TINY_GSC = ("--data", "embedded", "--hidden", "6", "--threads", "1")
 TINY_SHD = ("--data", "embedded", "--hidden", "6", "--batch_size", "256", "--threads", "1")
 
 

@@ -15,6 +15,7 @@ from brf.config import (
     PAPER,
     Config,
     EcgConfig,
+    GscConfig,
     ShdConfig,
     SmnistConfig,
     parse_command_line,
@@ -29,6 +30,7 @@ SCRIPTS: dict[str, type[Config]] = {
     "train_smnist": SmnistConfig,
     "train_ecg": EcgConfig,
     "train_shd": ShdConfig,
+    "train_gsc": GscConfig,
 }
 
 
@@ -179,7 +181,16 @@ SHD |= {"omega": (5, 10), "b_offset": (2, 3), "tau_out": (20, 5)}
 SHD_ALIF = {**SHD, "sub_seq_length": 10, "best_on_ties": "last"}
 SHD_ALIF |= {"tau_mem": (20, 5), "tau_adp": (150, 10)}
 
+GSC = {**ECG_RESONATOR, "hidden": 128, "lr": 0.01, "epochs": 100, "clip_norm": 1.0}
+GSC |= {"label_last": True, "standardize": True, "data_percentage": 25.0}
+
 RECIPES: dict[str, dict[str, Any]] = {
+    "gsc_brf": GSC,
+    "gsc_rf": GSC,
+    "gsc_alif": {
+        **{**GSC, "bias": True, "clip_norm": None, "standardize": False, "sub_seq_length": 10},
+        **{"tau_mem": (20, 0.5), "tau_adp": (7, 0.2), "tau_out": (20, 0.5)},
+    },
     "shd_brf": SHD,
     "shd_rf": SHD,
     "shd_hrf": {

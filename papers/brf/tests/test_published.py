@@ -62,7 +62,7 @@ def test_every_published_checkpoint_loads_strictly(row: dict[str, Any]) -> None:
 
 
 def test_table_tells_every_checkpoint_apart() -> None:
-    assert len({row["weights"] for row in ROWS}) == len(ROWS) == 41
+    assert len({row["weights"] for row in ROWS}) == len(ROWS) == 47
 
 
 # correct predictions, spikes: measured with the authors' code (torch 2.13, CPU, float32)

@@ -11,7 +11,7 @@ from brf.config import CONFIGS
 from core import checkpoints
 from core.config import load_yaml
 
-from .scripts import TINY_ECG, TINY_SHD, TINY_SMNIST, call, facts, rows, without_notices
+from .scripts import TINY_ECG, TINY_GSC, TINY_SHD, TINY_SMNIST, call, facts, rows, without_notices
 
 RUNS: dict[str, tuple[str, ...]] = {
     "smnist brf": ("--neuron", "brf"),
@@ -25,6 +25,8 @@ RUNS: dict[str, tuple[str, ...]] = {
     "ecg rf": ("--neuron", "rf"),
     "ecg hrf": ("--neuron", "hrf", "--batch_size", "128"),
     "ecg alif": ("--neuron", "alif"),
+    "gsc brf": ("--neuron", "brf"),
+    "gsc alif": ("--neuron", "alif"),
     "shd rf": ("--neuron", "rf"),
     "shd hrf": ("--neuron", "hrf"),
     "shd alif": ("--neuron", "alif"),
@@ -33,6 +35,7 @@ TASKS = {
     "smnist": ("train_smnist", TINY_SMNIST, "digits"),
     "psmnist": ("train_smnist", TINY_SMNIST, "digits"),
     "ecg": ("train_ecg", TINY_ECG, "synthetic_ecg"),
+    "gsc": ("train_gsc", TINY_GSC, "synthetic-sc"),
     "shd": ("train_shd", TINY_SHD, "synthetic-shd"),
 }
 FILES = {

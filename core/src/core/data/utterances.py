@@ -1,4 +1,4 @@
-"""Batches of recordings as filterbank frames.
+"""Batches of recordings as frames of a filterbank, or of other features.
 
 ``T`` frames of the longest recording of a batch, ``B`` recordings, ``F`` frames of one of them,
 ``M`` mel bins.
@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ def audio_batches(
     seed: int = 0,
     sample_rate: RateRule = "resample",
     augmented: bool = False,
+    features: Callable[[Tensor], Tensor] | None = None,
+    transform: Callable[[Tensor], Tensor] | None = None,
 ) -> RowBatches:
     """Return batches of filterbank frames, float32 [T, B, 40], and labels, int64 [B].
 
@@ -50,6 +52,9 @@ def audio_batches(
         sample_rate: see :func:`core.data.audio.read_waveform`.
         augmented: change every recording at random, anew in every epoch; the change is a pure
             function of (seed, epoch, recording).
+        features: from a waveform [N] at least a frame long to what is kept of it, [F, M]; by
+            default :func:`core.data.filterbank.log_mel`.
+        transform: of a whole batch, [T, B, M].
     """
     labels_N = torch.from_numpy(utterances.labels)
     chosen = (
@@ -63,14 +68,15 @@ def audio_batches(
         if row in kept:
             return kept[row]
         stream = random_stream(seed, Purpose.AUGMENTATION, epoch, row) if augmented else None
-        found_FM = _frames(utterances, row, sample_rate, stream)
+        found_FM = (features or log_mel)(_waveform(utterances, row, sample_rate, stream))
         if not augmented:
             kept[row] = found_FM
         return found_FM
 
     def take(picked: Tensor, epoch: int) -> Batch:
         rows_B = chosen[picked]
-        return pad([frames(row, epoch) for row in rows_B.tolist()]), labels_N[rows_B]
+        frames_TBM = pad([frames(row, epoch) for row in rows_B.tolist()])
+        return frames_TBM if transform is None else transform(frames_TBM), labels_N[rows_B]
 
     return RowBatches(
         take,
@@ -87,7 +93,7 @@ def pad(sequences: Sequence[Tensor]) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(list(sequences))
 
 
-def _frames(
+def _waveform(
     utterances: Utterances, row: int, sample_rate: RateRule, stream: np.random.Generator | None
 ) -> Tensor:
     path = utterances.paths[row]
@@ -100,4 +106,4 @@ def _frames(
     if stream is not None:
         with np.errstate(invalid="ignore"):  # what is not finite, its batch will name
             waveform_N = torch.from_numpy(augment(waveform_N.numpy(), stream))
-    return log_mel(waveform_N)
+    return waveform_N

@@ -18,7 +18,7 @@ from core.settings import Settings, take_data_word
 from core.training.run_facts import read_facts
 
 PAPER = Path(__file__).resolve().parents[2]
-TaskName = Literal["ecg", "smnist", "psmnist", "shd"]
+TaskName = Literal["ecg", "smnist", "psmnist", "shd", "gsc"]
 NeuronName = Literal["brf", "rf", "hrf", "alif"]
 
 _MEAN_AND_STD = (-1e4, 0.0)
@@ -131,17 +131,48 @@ class ShdConfig(Config):
         return "shd"
 
 
+@dataclass(frozen=True)
+class GscConfig(Config):
+    """Settings of Google Speech Commands."""
+
+    val_fraction: float = number(0.1, above=0, below=1)
+    """Not for this task, whose validation set is official."""
+    label_last: bool = True
+    """Loss and prediction from the last step only; otherwise from all steps."""
+    standardize: bool = True
+    """Bring every coefficient of a batch to mean 0 and deviation 1, in tests too."""
+    data_percentage: float = number(25.0, above=0, most=100)
+    """Part of the files of every split that is used, always the same ones."""
+    data: Literal["original", "subset", "embedded"] = "original"  # type: ignore[assignment]
+    """The published files, a few of them, or a small stand-in."""
+    data_folder: Path | None = field(default=None, metadata={"hash": False})
+    """Folder with the published files (by default fetched once and cached), or a word for data."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        take_data_word(self, ("subset", "embedded"))
+        if self.val_fraction != 0.1:
+            raise ValueError("val_fraction is not for gsc, whose validation set is official")
+
+    @property
+    def task(self) -> TaskName:
+        """``gsc``."""
+        return "gsc"
+
+
 CONFIGS: dict[str, type[Config]] = {
     "ecg": EcgConfig,
     "smnist": SmnistConfig,
     "psmnist": SmnistConfig,
     "shd": ShdConfig,
+    "gsc": GscConfig,
 }
 SCRIPTS = {
     "ecg": "train_ecg.py",
     "smnist": "train_smnist.py",
     "psmnist": "train_smnist.py",
     "shd": "train_shd.py",
+    "gsc": "train_gsc.py",
 }
 """What trains on a task."""
 

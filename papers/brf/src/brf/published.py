@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from brf.config import CONFIGS, PAPER, Config
+from brf.gsc import COEFFICIENTS
 from brf.task import checked_order
 from core import checkpoints
 from core.data.events import CHANNELS
@@ -27,7 +28,7 @@ from core.outside.text import read_yaml
 from core.paper import Loaded
 
 TABLE = PAPER / "checkpoints" / "published.yaml"
-_INPUTS = {"ecg": 4, "smnist": 1, "psmnist": 1, "shd": CHANNELS}
+_INPUTS = {"ecg": 4, "smnist": 1, "psmnist": 1, "shd": CHANNELS, "gsc": COEFFICIENTS}
 _KNOWN = {
     **{"name": NAME, "weights": str, "task": set(_INPUTS), "neuron": {"brf", "rf", "alif"}},
     **{"sub_seq_length?": int, "label_last?": bool, "permutation?": NAME, "decay?": {"linear"}},
@@ -58,7 +59,7 @@ def load(
 
     Args:
         path: ``*.pt``; a dictionary with ``model_state_dict``, or the state dict itself.
-        task: ``ecg``, ``smnist``, ``psmnist`` or ``shd``; needed for files that are not known.
+        task: Name of the task; needed for files that are not known.
         neuron: ``brf``, ``rf`` or ``alif``; the same.
         permutation: File with the pixel order of a PS-MNIST network; by default the one beside the
             checkpoint with the name that ``published.yaml`` gives.
@@ -72,7 +73,7 @@ def load(
     if task is None or neuron is None:
         raise UserError(
             f"{path} is none of the published checkpoints in {TABLE.name}; say what it is with "
-            "--task ecg|smnist|psmnist|shd and --neuron brf|rf|alif"
+            "--task ecg|smnist|psmnist|shd|gsc and --neuron brf|rf|alif"
         )
     weights = convert(state, _INPUTS[task], str(path))
     settings: dict[str, Any] = {
@@ -82,6 +83,8 @@ def load(
         "sub_seq_length": known.get("sub_seq_length", 0),
         "batch_size": 250,
     }
+    if task == "gsc":  # a test depends on the batches
+        settings |= {"batch_size": 16, "standardize": neuron != "alif"}
     if decay := known.get("decay"):
         settings |= {"decay": decay, "readout_decay": decay}
     if task in ("smnist", "psmnist"):

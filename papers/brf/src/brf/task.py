@@ -1,4 +1,4 @@
-"""The tasks: sequential MNIST, permuted sequential MNIST, ECG wave segmentation, spoken digits."""
+"""The tasks: sequential MNIST, also permuted, ECG wave segmentation, spoken digits and words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from brf.config import Config, ShdConfig, SmnistConfig
+from brf import gsc
+from brf.config import Config, GscConfig, ShdConfig, SmnistConfig
 from brf.shd import EVALUATED_AT_ONCE, LAST, bin_spikes
 from core.data import (
     Batches,
@@ -26,14 +27,16 @@ from core.data import (
     time_first,
     to_sequence,
 )
-from core.data.batches import Transform
+from core.data.batches import RowBatches, Transform
 from core.data.binning import event_batches
 from core.data.fetch import fetch
 from core.data.files import mismatch
 from core.data.images import ImageData
 from core.data.qtdb import EcgData
 from core.data.registry import find_source
-from core.data.speech import find_speech, load_event_split
+from core.data.speech import SpeechData, find_speech, load_event_split, load_utterance_split
+from core.data.utterances import audio_batches
+from core.data.words import WORDS
 from core.errors import UserError
 from core.paper import Task
 
@@ -65,7 +68,9 @@ def load_task(config: Config, weights: Mapping[str, Tensor] | None = None) -> Br
     """
     if isinstance(config, SmnistConfig):
         return _digits(config, (weights or {}).get("permutation"))
-    return _spoken(config) if isinstance(config, ShdConfig) else _ecg(config)
+    if isinstance(config, ShdConfig):
+        return _spoken_digits(config)
+    return _spoken_words(config) if isinstance(config, GscConfig) else _ecg(config)
 
 
 def ecg_transform(spikes_BTI: Tensor, labels_BT: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,12 +161,8 @@ def _digits(config: SmnistConfig, permutation: Tensor | None) -> BrfTask:
     )
 
 
-def _spoken(config: ShdConfig) -> BrfTask:
-    data = find_speech(
-        "shd",
-        config.data_folder if config.data == "original" else config.data,
-        mirror=config.mirror,
-    )
+def _spoken_digits(config: ShdConfig) -> BrfTask:
+    data = _speech("shd", config)
     train, test = load_event_split(data, "train"), load_event_split(data, "test")
     binned, binned_test = bin_spikes(train), bin_spikes(test)
     _check_steps(config, binned.steps, data.name)
@@ -179,6 +180,39 @@ def _spoken(config: ShdConfig) -> BrfTask:
         test=evaluated(binned_test, test.labels),
         remark=f"{binned.late + binned_test.late} spikes after {LAST:g} s left out",
     )
+
+
+def _spoken_words(config: GscConfig) -> BrfTask:
+    data = _speech("sc", config)
+    _check_steps(config, gsc.STEPS, data.name)
+
+    def batches(split: str, shuffle: bool) -> RowBatches:
+        utterances = load_utterance_split(data, split)
+        return audio_batches(
+            utterances,
+            gsc.sampled(len(utterances.paths), config.data_percentage),
+            batch_size=config.batch_size,
+            shuffle=shuffle,
+            seed=config.seed,
+            features=gsc.features,
+            transform=gsc.standardised if config.standardize else None,
+        )
+
+    return BrfTask(
+        data=data.name,
+        data_digest=data.digest,
+        inputs=gsc.COEFFICIENTS,
+        classes=len(WORDS),
+        train=batches("train", True),
+        validation=batches("valid", False),
+        test=batches("test", False),
+        remark=f"{config.data_percentage:g} % of the files",
+    )
+
+
+def _speech(dataset: str, config: Config) -> SpeechData:
+    place = config.data_folder if config.data == "original" else config.data
+    return find_speech(dataset, place, mirror=config.mirror)
 
 
 def _check_steps(config: Config, steps: int, data: str) -> None:
