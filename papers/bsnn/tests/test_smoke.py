@@ -32,6 +32,14 @@ def test_train_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "accuracy" in capsys.readouterr().out
 
 
+def test_the_first_command_of_the_readme(tmp_path: Path) -> None:
+    out, config = tmp_path / "run", PAPER / "configs" / "quick.yaml"
+    assert call_script(PAPER, "main", "--config", config, "--out", out) == 0
+    found = rows(out)
+    assert max(row["val_accuracy"] for row in found) > found[0]["val_accuracy"]
+    assert all(row["sop"] > 1 for row in found), "it spikes"
+
+
 def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: Any) -> None:
     flags = (*TINY, "--single-spike", "--balance", "--balance-refit", "--refit", "theory")
     assert call_script(PAPER, "main", *flags, "--out", tmp_path / "whole") == 0
