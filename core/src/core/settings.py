@@ -195,15 +195,19 @@ def refuse_other_paper(folder: Path, paper: str) -> None:
         raise UserError(f"{folder} is a run of {found}, not of {paper}; choose another folder")
 
 
-def evaluation_parser(origins: str) -> argparse.ArgumentParser:
-    """The command line of ``evaluate.py``, for a paper to add its own flags to.
+def evaluation_parser(
+    origins: str, *, prog: str = "evaluate.py", does: str = "Score a checkpoint"
+) -> argparse.ArgumentParser:
+    """The command line of ``evaluate.py`` and its like, for a paper to add its own flags to.
 
     Args:
         origins: Which foreign checkpoints can be scored, for ``--help``.
+        prog: Name of the script.
+        does: What it does with a checkpoint.
     """
     parser = argparse.ArgumentParser(
-        prog="evaluate.py",
-        description="Score a checkpoint (*.safetensors of this project, or "
+        prog=prog,
+        description=f"{does} (*.safetensors of this project, or "
         f"{origins}) on the test set of its task.",
         allow_abbrev=False,
     )

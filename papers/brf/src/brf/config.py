@@ -5,6 +5,7 @@ Imports nothing heavy, so that ``--help`` is instant.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from core import settings
 from core.config import flag_value
 from core.config_ranges import number
 from core.errors import UserError
+from core.paths import user_path
 from core.settings import Settings, take_data_word
 from core.training.run_facts import read_facts
 
@@ -180,6 +182,23 @@ SCRIPTS = {
 def recipe_file(task: str, neuron: str) -> Path:
     """The file with the paper's settings for a task and neuron."""
     return PAPER / "configs" / f"{task}_{neuron}.yaml"
+
+
+def checkpoint_parser(prog: str, does: str) -> argparse.ArgumentParser:
+    """The command line of a script that takes a checkpoint, see :mod:`brf.published`."""
+    parser = settings.evaluation_parser(
+        "a *.pt file of the authors' or the seed repository, by its name where it is published",
+        prog=prog,
+        does=does,
+    )
+    parser.add_argument("--task", choices=list(CONFIGS), help="for a *.pt file that is not known")
+    parser.add_argument(
+        "--neuron", choices=["brf", "rf", "alif"], help="for a *.pt file that is not known"
+    )
+    parser.add_argument(
+        "--permutation", type=user_path, help="pixel order of a *.pt PS-MNIST network"
+    )
+    return parser
 
 
 def parse_command_line(argv: Sequence[str], *, prog: str, task: str) -> tuple[Config, Path | None]:
