@@ -45,6 +45,7 @@ def test_trials_have_folders_files_and_seeds(
     with monkeypatch.context() as patch:
         patch.setattr(RunProgress, "step", stop_at(2))
         assert main(*flags) == 130
+    assert f"--new-exp-folder {place} all trials go on" in capsys.readouterr().err
     assert main(*flags) == 0
     assert "note: --gpu 0 is ignored" in capsys.readouterr().err
     assert [facts(place / f"trial_{i}")["seed"] for i in range(3)] == [1, 2, 4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,7 +60,13 @@ def run(config: Config, base: Path | None) -> None:
     for number, seed in enumerate(trial_seeds(config)):
         folder = place / f"trial_{number}"
         print(f"trial {number}, seed {seed}, in {folder}")
-        _train_or_go_on(replace(config, trials=1, seed=seed, out=folder), base)
+        try:
+            _train_or_go_on(replace(config, trials=1, seed=seed, out=folder), base)
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(
+                f"{stop or 'stopped'}; with the same command and --new-exp-folder "
+                f"{shlex.quote(str(place))} all trials go on"
+            ) from None
 
 
 def _train_or_go_on(config: Config, base: Path | None) -> None:
