@@ -12,7 +12,7 @@ from bsnn.command import function_of, parse_command_line
 from bsnn.config import OLD_SPELLINGS, PAPER, Config
 from bsnn.samples import NAMES
 
-PAGES = [PAPER / "README.md", PAPER / "docs" / "differences.md"]
+PAGES = [PAPER / "README.md", *(PAPER / "docs" / f"{name}.md" for name in ("differences", "model"))]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 CALL = r"^    uv run --package bsnn python main\.py(.*)$"
 COMMANDS = [shlex.split(line.partition("  #")[0]) for line in re.findall(CALL, TEXT, re.M)]
@@ -46,7 +46,7 @@ def test_every_file_it_names_exists() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    assert (PAPER / "README.md").read_text(encoding="utf-8").count("\n") < 180
+    assert (PAPER / "README.md").read_text(encoding="utf-8").count("\n") <= 155
 
 
 def test_every_quirk_has_its_line() -> None:
