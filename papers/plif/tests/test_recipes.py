@@ -15,6 +15,7 @@ import torch
 
 from core.config import load_yaml
 from core.data.event_frames import FrameSet
+from core.data.per_class import split_classes
 from core.testing.recipe import Recipe, assert_job_follows, job_of
 from plif import task
 from plif.augmentation import RandomAffine, RandomCrop
@@ -104,8 +105,6 @@ def test_the_job_follows_the_file(file: Path) -> None:
 
 def test_sets_of_the_published_sizes_are_split_as_published() -> None:
     """Sizes that the published logs show."""
-    from core.data.per_class import split_classes
-
     mnist = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     for counts, expected in (
         (mnist, (51005, 8995)),
@@ -147,3 +146,15 @@ def test_affine_changes_are_those_published() -> None:
 
 def test_test_batches_are_those_published() -> None:
     assert TEST_BATCHES == {"MNIST": 8, "FashionMNIST": 16, "CIFAR10": 16, "NMNIST": 4}
+
+
+def test_validation_holds_out_the_same_samples_as_the_authors_code() -> None:
+    with np.load(Path(__file__).parent / "golden" / "train_val_split.npz") as golden:
+        for case in ("c0", "c1", "c2"):
+            found = split_classes(golden[f"{case}_labels"], float(golden[f"{case}_val_ratio"]))
+            for rows, split in zip(found, ("train", "val"), strict=True):
+                assert np.array_equal(rows, golden[f"{case}_{split}"])
+        sizes = golden["ceil_n"], golden["ceil_n_train"]  # of classes of all sizes, by 0.15
+    for size, kept in zip(*map(np.ndarray.tolist, sizes), strict=True):
+        train, _ = split_classes(np.repeat([0, 1], (size, 20)), 0.15)
+        assert len(train) == kept + 17
