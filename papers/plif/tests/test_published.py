@@ -12,7 +12,7 @@ import pytest
 
 from core.records import load_claims
 from plif.config import PAPER
-from plif.figures import published_folder, read_table
+from plif.redrawn import published_folder, read_table
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("SNN_DATA") or not published_folder().is_dir(),
