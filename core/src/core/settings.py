@@ -196,7 +196,11 @@ def refuse_other_paper(folder: Path, paper: str) -> None:
 
 
 def evaluation_parser(
-    origins: str, *, prog: str = "evaluate.py", does: str = "Score a checkpoint"
+    origins: str,
+    *,
+    prog: str = "evaluate.py",
+    does: str = "Score a checkpoint",
+    recorded: bool = True,
 ) -> argparse.ArgumentParser:
     """The command line of ``evaluate.py`` and its like, for a paper to add its own flags to.
 
@@ -204,6 +208,7 @@ def evaluation_parser(
         origins: Which foreign checkpoints can be scored, for ``--help``.
         prog: Name of the script.
         does: What it does with a checkpoint.
+        recorded: It can print its result as JSON and record it, in its precision.
     """
     parser = argparse.ArgumentParser(
         prog=prog,
@@ -212,14 +217,14 @@ def evaluation_parser(
         allow_abbrev=False,
     )
     parser.add_argument("checkpoint", type=user_path, help="the file")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
-    parser.add_argument(
-        "--record", action="store_true", help="add the result to results/runs.jsonl"
-    )
-    parser.add_argument("--trial", action="store_true", help="with --record: even on embedded data")
+    if recorded:
+        add = parser.add_argument
+        add("--json", action="store_true", help="print one JSON object as last line")
+        add("--record", action="store_true", help="add the result to results/runs.jsonl")
+        add("--trial", action="store_true", help="with --record: even on embedded data")
+        add("--float64", action="store_true", help="compute in double precision")
     parser.add_argument("--data_folder", type=user_path, help="folder with the original data files")
     parser.add_argument("--batch_size", type=int, help="samples at once")
-    parser.add_argument("--float64", action="store_true", help="compute in double precision")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, help="0 to choose by work and load")
     parser.add_argument("--backend", help="how neurons run over time, see `core doctor`")

@@ -6,7 +6,13 @@ ordinary function, for a paper that trains in another way.
 """
 
 from core.paper.description import Loaded, Paper, Recipe, Task, Tests
-from core.paper.evaluation import Watch, evaluate_checkpoint, read_own
+from core.paper.evaluation import (
+    Watch,
+    evaluate_checkpoint,
+    read_checkpoint,
+    read_own,
+    with_options,
+)
 from core.paper.experiment import (
     Prepared,
     carry_out,
@@ -38,7 +44,9 @@ __all__ = [
     "make_job",
     "opened",
     "prepare",
+    "read_checkpoint",
     "read_own",
     "refuse_place",
     "run",
+    "with_options",
 ]

@@ -62,8 +62,8 @@ def evaluate_checkpoint(
     Raises:
         UserError: The checkpoint or its data cannot be used.
     """
-    loaded = _read(paper, options)
-    config = _with_options(paper, loaded.config, options)
+    loaded = read_checkpoint(paper, options)
+    config = with_options(paper, loaded.config, options)
     refuse_unknown(config.backend)
     device = choose_device(config.device, config.threads)
     task: Task = paper.load_task(config, loaded.weights)
@@ -115,8 +115,12 @@ class _Doubled:
         return ((inputs.double(), targets) for inputs, targets in self.batches.epoch(epoch))
 
 
-def _read(paper: Paper[SettingsT], options: argparse.Namespace) -> Loaded[SettingsT]:
-    """Name, settings and weights of the checkpoint."""
+def read_checkpoint(paper: Paper[SettingsT], options: argparse.Namespace) -> Loaded[SettingsT]:
+    """Name, settings and weights of ``options.checkpoint``, whatever its origin.
+
+    Raises:
+        UserError: It is none, damaged, or of another paper.
+    """
     path = options.checkpoint
     if path.suffix != ".safetensors":
         if paper.read_foreign is None:
@@ -140,7 +144,7 @@ def read_own(paper: Paper[SettingsT], path: Path) -> Loaded[SettingsT]:
     return Loaded(path.stem, config, checkpoint.weights)
 
 
-def _with_options(
+def with_options(
     paper: Paper[SettingsT], config: SettingsT, options: argparse.Namespace
 ) -> SettingsT:
     """The settings with what the command line says about data and computation."""

@@ -184,12 +184,13 @@ def recipe_file(task: str, neuron: str) -> Path:
     return PAPER / "configs" / f"{task}_{neuron}.yaml"
 
 
-def checkpoint_parser(prog: str, does: str) -> argparse.ArgumentParser:
+def checkpoint_parser(prog: str, does: str, *, recorded: bool = True) -> argparse.ArgumentParser:
     """The command line of a script that takes a checkpoint, see :mod:`brf.published`."""
     parser = settings.evaluation_parser(
         "a *.pt file of the authors' or the seed repository, by its name where it is published",
         prog=prog,
         does=does,
+        recorded=recorded,
     )
     parser.add_argument("--task", choices=list(CONFIGS), help="for a *.pt file that is not known")
     parser.add_argument(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from brf.config import CONFIGS, PAPER
 from brf.models import RecurrentSNN, build
+from brf.robustness import Row, read_rows
+from brf.robustness_figure import draw
 from core import checkpoints
 from core.config import from_dict
 from core.neurons import divergence_boundary
@@ -19,6 +21,7 @@ from core.records.pictures import Drawn
 from core.training.seeding import seed_everything
 
 FOLDER = PAPER / "results" / "figures"
+ROBUSTNESS = PAPER / "results" / "robustness"
 TITLES = {"ecg": "ECG (QTDB)", "smnist": "S-MNIST", "psmnist": "PS-MNIST"}
 LABELS = {"brf": "BRF", "rf": "RF"}
 
@@ -39,6 +42,25 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
         tell("no weights of BRF or RF are kept yet (core record RUN --keep-weights)")
     for task, by_neuron in kept.items():
         yield parameters(task, by_neuron)
+    if kept_rows := {file.stem: read_rows(file) for file in sorted(ROBUSTNESS.glob("*.jsonl"))}:
+        yield robustness(kept_rows)
+    else:
+        tell("no perturbed network is kept yet (robustness.py CHECKPOINT --out results/robustness)")
+
+
+def robustness(kept: Mapping[str, Sequence[Row]]) -> Drawn:
+    """Figure 12 beside ours: what ``robustness.py`` left in ``results/robustness``."""
+    path = draw(
+        {f"{rows[0]['model']} ({name})": rows for name, rows in kept.items()},
+        FOLDER / "robustness.png",
+    )
+    counts = sorted({row["samples"] for rows in kept.values() for row in rows})
+    return Drawn(
+        path,
+        "S-MNIST networks under perturbation: mean and standard deviation over draws for single "
+        f"networks ({' to '.join(map(str, counts))} test images), dashed the published mean over "
+        "five",
+    )
 
 
 def parameters(task: str, kept: dict[str, list[checkpoints.Checkpoint]]) -> Drawn:
