@@ -148,6 +148,8 @@ def test_refusals(flags: str, message: str) -> None:
 def test_missing_flags_are_named() -> None:
     with pytest.raises(UserError, match=r"needs -init_tau, -T, -max_epoch, or --config"):
         parse("-dataset_name", "MNIST")
+    with pytest.raises(UserError, match=r"-init_tua: no such option; did you mean"):
+        parse("-dataset_name", "MNIST", "-init_tua", "2.0", "-T", "8", "-max_epoch", "1")
 
 
 def test_train_has_no_validation(tmp_path: Path) -> None:

@@ -192,7 +192,10 @@ def _gesture_folder(folder: Path) -> Path:
             return place
     archive = folder / "DvsGesture.tar.gz"
     if not archive.is_file():
-        raise UserError(f"{folder} holds neither trials_to_train.txt nor {archive.name}.")
+        raise UserError(
+            f"{folder} holds neither trials_to_train.txt nor {archive.name}. Name the folder of "
+            "the original files."
+        )
     found = digest_files(folder, [archive]).removeprefix("sha256:")
     return cached(
         f"unpacked/dvs128_gesture-{found}",

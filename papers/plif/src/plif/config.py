@@ -208,10 +208,8 @@ def parse_command_line(
         UserError: Wrong, missing or contradicting flags, values or files.
     """
     started = any(flag_value(argv, key) is not None for key in ("config", "resume"))
-    if not started:
-        if not validation:
-            argv = ["--val_ratio", "0", *argv]
-        _require_flags(argv, prog)
+    if not started and not validation:
+        argv = ["--val_ratio", "0", *argv]
     config, base = settings.parse_command_line(
         Config,
         argv,
@@ -220,6 +218,8 @@ def parse_command_line(
         paper=PAPER.name,
         old_spellings=OLD_SPELLINGS,
     )
+    if not started:  # not before: of a misspelt flag it says more that there is none
+        _require_flags(argv, prog)
     if validation != (config.val_ratio > 0):
         does = "holds samples out" if validation else "lets the test set select the epoch"
         raise UserError(
