@@ -62,12 +62,12 @@ def loaded(module: nn.Module, arrays: dict[str, Tensor], settings: dict[str, Any
 
 def spiking_layer(name: str, backend: str) -> SpikingLayer:
     settings = config(name)
-    neuron, recurrent = SPIKING[settings["layer"].removesuffix("Layer")]
+    kind = SPIKING[settings["layer"].removesuffix("Layer")]
     layer = SpikingLayer(
         settings["I"],
         settings["H"],
-        partial(neuron, threshold=settings["threshold"]),
-        recurrent=recurrent,
+        partial(kind.neuron, threshold=settings["threshold"]),
+        recurrent=kind.recurrent,
         backend=backend,
         **shell_options(settings),
     )

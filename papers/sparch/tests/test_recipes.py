@@ -5,24 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 
 from core.config import from_dict, load_yaml
-from core.data import speech
 from core.neurons import Normal, Uniform
+from core.testing import spoken
 from core.testing.recipe import Recipe, assert_job_follows, job_of
+from core.testing.spoken import loaded_once
 from sparch.config import PAPER, Config
 from sparch.paper import SPARCH
 
 FILES = sorted((PAPER / "configs").glob("*.yaml"))
-SAMPLES = {"shd": (800, 200), "ssc": (1050, 175, 280), "hd": (380, 100), "sc": (560, 105, 140)}
-"""Training, official validation and test recordings of the embedded look-alikes."""
-HELD_OUT = {"shd": 82, "hd": 38}
-"""Recordings of the speaker that a tenth of the training recordings is rounded up to."""
 ALPHA = Uniform(math.exp(-1 / 5), math.exp(-1 / 25))
 ADAPTIVE = {
     "beta": Uniform(math.exp(-1 / 30), math.exp(-1 / 120)),
@@ -33,44 +29,12 @@ ADAPTIVE = {
 
 @pytest.fixture(autouse=True, scope="module")
 def _loaded_once() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for load in (speech.load_event_split, speech.load_utterance_split):
-            patch.setattr(f"core.spoken.task.{load.__name__}", cache(load))
-        # tells recordings apart as well as a filterbank does, and at once
-        patch.setattr("core.data.utterances.log_mel", lambda x_N: x_N.unfold(0, 400, 160)[:, :40])
+    with loaded_once():
         yield
 
 
 def recipe_of(config: Config) -> Recipe:
-    train, *official, test = SAMPLES[config.dataset_name]
-    published = config.protocol == "published" and not official
-    if official:
-        validation = official[0]
-    elif published:
-        validation = test
-    else:
-        validation = HELD_OUT[config.dataset_name]
-        train -= validation
-
-    def rate(epoch: int) -> float:
-        """The first epoch is the best; every ``patience + 1`` later ones lower the rate."""
-        falls = max(0, epoch - 2) // (config.scheduler_patience + 1)
-        return max(config.lr * config.scheduler_factor**falls, 1e-6)
-
-    return Recipe(
-        optimizer=torch.optim.Adam,
-        lr=config.lr,
-        rate=rate,
-        clip_norm=config.clip_norm,
-        dropout=[config.pdrop] * (config.nb_layers - 1),
-        batch_size=config.batch_size,
-        samples=(train, validation, test),
-        split_by_seed=not official and not published,
-        test_selects=published,
-        epochs=config.nb_epochs,
-        selects="val_accuracy",
-        initial=initial_of(config),
-    )
+    return spoken.recipe_of(config, initial_of(config))
 
 
 def initial_of(config: Config) -> dict[str, Uniform | Normal]:

@@ -22,6 +22,7 @@ from core.paper.experiment import (
     prepare,
     refuse_place,
     run,
+    threads_of,
 )
 from core.paper.facts import backend_of, count_parameters
 from core.paper.repeated import Evaluations, evaluate_repeatedly
@@ -48,5 +49,6 @@ __all__ = [
     "read_own",
     "refuse_place",
     "run",
+    "threads_of",
     "with_options",
 ]

@@ -67,16 +67,23 @@ def run(paper: Paper[SettingsT], config: SettingsT, base: Path | None) -> list[d
         RunFailed: The run failed; what was finished is kept.
         KeyboardInterrupt: The run was stopped; see :func:`core.training.fit.fit`.
     """
-    threads = config.threads
-    if config.resume is not None:
-        stored = stored_settings(type(config), config.resume)
-        refuse_changes(stored, config, [*result_keys(config), "out"])
-        threads = stored_threads(config.resume, config.threads)
-    else:
-        refuse_place(paper, config, base)
-    prepared = prepare(paper, config, threads=threads)
+    prepared = prepare(paper, config, threads=threads_of(paper, config, base))
     with opened(paper, prepared, base, earlier=config.resume) as folder:
         return carry_out(paper, prepared, folder, resumed=config.resume is not None)
+
+
+def threads_of(paper: Paper[SettingsT], config: SettingsT, base: Path | None) -> int:
+    """Say before data are read that a run cannot start, or go on; processor threads if it can.
+
+    Raises:
+        UserError: It cannot write where it is to, or ``--resume`` would change its settings.
+    """
+    if config.resume is None:
+        refuse_place(paper, config, base)
+        return config.threads
+    stored = stored_settings(type(config), config.resume)
+    refuse_changes(stored, config, [*result_keys(config), "out"])
+    return stored_threads(config.resume, config.threads)
 
 
 def prepare(

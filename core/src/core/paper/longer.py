@@ -10,11 +10,13 @@ from core import checkpoints
 from core.config import to_yaml
 from core.errors import UserError
 from core.files import write_text_atomically
+from core.paper.description import Paper
+from core.paper.experiment import refuse_place
 from core.settings import SettingsT
 from core.training.job import Job
 from core.training.resume import STATE
 from core.training.run_folder import RESUME, RunFolder, explained
-from core.training.stored import refuse_changes, result_keys, stored_settings
+from core.training.stored import refuse_changes, result_keys, stored_settings, stored_threads
 
 
 def longer(config: SettingsT, folder: Path, *, epochs: str, start: int, flag: str) -> SettingsT:
@@ -42,6 +44,50 @@ def longer(config: SettingsT, folder: Path, *, epochs: str, start: int, flag: st
         )
     changed: dict[str, Any] = {epochs: done + config.epochs}
     return replace(config, **changed)
+
+
+def whole_run(
+    paper: Paper[SettingsT],
+    config: SettingsT,
+    base: Path | None,
+    *,
+    loaded: Path | None,
+    start: int,
+    epochs: str,
+    flag: str,
+) -> tuple[SettingsT, Path | None, int]:
+    """What a call asks for, as one uninterrupted run: that is what is stored.
+
+    Args:
+        paper: Whose run it is.
+        config: What is asked for; ``resume`` names a run to go on with.
+        base: The file the settings started from; None for the defaults.
+        loaded: Folder of a run that is to be made longer, see :func:`longer`.
+        start: See there, as for the next.
+        epochs: Key of the number of epochs.
+        flag: What asks for more, for messages.
+
+    Returns:
+        Settings of the whole run, the folder of the run that goes on (None for a new one), and its
+        processor threads.
+
+    Raises:
+        UserError: A new run cannot write where it is to, or other settings would change.
+    """
+    earlier, threads = config.resume or loaded, config.threads
+    if config.resume is not None:
+        threads = stored_threads(config.resume, threads)
+        stored = stored_settings(type(config), config.resume, longer=epochs)
+        refuse_changes(stored, config, [*result_keys(config), "out"])
+    elif loaded is not None:
+        threads = stored_threads(loaded, threads, flag=flag)
+        config = longer(config, loaded, epochs=epochs, start=start, flag=flag)
+    once: dict[str, Any] = {"load_exp_folder": None, "start_epoch": 0, "resume": None}
+    once["use_pretrained_model"] = False
+    settings = replace(config, **once)
+    if earlier is None:
+        refuse_place(paper, settings, base)
+    return settings, earlier, threads
 
 
 def plan_more(folder: RunFolder, config: SettingsT, job: Job) -> None:

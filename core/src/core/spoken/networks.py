@@ -7,9 +7,9 @@ comes first and nothing is copied.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,12 @@ from core.layers import (
     Normalization,
     PooledReadout,
     RNNLayer,
+    SoftmaxSumReadout,
+    SpikingLayer,
 )
 from core.layers.gated import GatedLayer
+from core.neurons import AdLIF, BoundedLIF, Neuron
+from core.neurons.initial import Initial
 from core.spoken.settings import SpokenSettings
 
 NON_SPIKING: dict[str, type[GatedLayer]] = {
@@ -156,6 +160,69 @@ class ANN(BatchFirst):
     def forward(self, x_BTI: Tensor) -> tuple[Tensor, None]:
         """``y`` ``[B, C]`` (``[B, T, N]`` without a readout), and None for what does not spike."""
         return batch_first(self.run(self.time_first(x_BTI)).y), None
+
+
+class Kind(NamedTuple):
+    """A spiking layer: its neuron, what it stands in, and its recurrence.
+
+    Attributes:
+        neuron: Makes neurons.
+        layer: What they stand in.
+        recurrent: Their spikes come back to them.
+        options: What the neuron is asked for, beside its number.
+    """
+
+    neuron: Callable[..., Neuron]
+    layer: type[SpikingLayer] = SpikingLayer
+    recurrent: bool = False
+    options: tuple[str, ...] = ("threshold",)
+
+
+SPIKING: dict[str, Kind] = {
+    "LIF": Kind(BoundedLIF),
+    "adLIF": Kind(AdLIF),
+    "RLIF": Kind(BoundedLIF, recurrent=True),
+    "RadLIF": Kind(AdLIF, recurrent=True),
+}
+"""Those of the first code of the family."""
+
+
+def spiking_stack(
+    kind: Kind,
+    inputs: int,
+    sizes: Sequence[int],
+    *,
+    given: Mapping[str, Any],
+    readout: bool,
+    initial: Initial,
+    bidirectional: bool,
+    dropout: float,
+    **shared: Any,
+) -> Network:
+    """Spiking layers of one kind and a softmax-sum readout.
+
+    Args:
+        kind: Of the hidden layers; its neurons take their ``options`` from ``given``.
+        inputs: See :func:`stack`, as for the next.
+        sizes: See there.
+        given: Arguments for neurons.
+        readout: Otherwise the last layer is a hidden one and its spikes are the output.
+        initial: How the states of all neurons start.
+        bidirectional: Of hidden layers, see :class:`core.layers.shell.Shell`, as for the next.
+        dropout: See there.
+        shared: ``normalization``, ``bias`` and ``backend`` of all layers.
+    """
+    options = {key: given[key] for key in kind.options if key in given}
+    hidden = partial(
+        kind.layer,
+        neuron=partial(kind.neuron, initial=initial, **options),
+        recurrent=kind.recurrent,
+        bidirectional=bidirectional,
+        dropout=dropout,
+        **shared,
+    )
+    last = partial(SoftmaxSumReadout, initial=initial, **shared) if readout else None
+    return stack(inputs, sizes, hidden, last)
 
 
 def stack(

@@ -17,13 +17,13 @@ from bsnn.following import draw_epochs
 from bsnn.paper import BSNN_PAPER
 from bsnn.summary import summary
 from core.config import to_dict
-from core.paper import carry_out, final_tests, opened, prepare, refuse_place
+from core.paper import carry_out, final_tests, opened, prepare
 from core.paper.experiment import default_folder
-from core.paper.longer import longer, plan_more
+from core.paper.longer import plan_more, whole_run
 from core.spoken.log import told
 from core.spoken.training import refuse_batch_of_one
 from core.sweep.state import look
-from core.training.stored import refuse_changes, result_keys, stored_settings, stored_threads
+from core.training.stored import refuse_changes, result_keys, stored_settings
 
 NETWORK_KEYS = (
     *("model", "balance", "n_layers", "neurons", "normalization", "bidirectional", "single_spike"),
@@ -100,27 +100,15 @@ def _with_gpu(config: Config) -> Config:
 
 
 def _train(config: Config, base: Path | None) -> None:
-    earlier, threads = config.resume or config.load_exp_folder, config.threads
-    if earlier is not None:
-        flag = "--resume" if config.resume else "--use-pretrained-model"
-        threads = stored_threads(earlier, config.threads, flag=flag)
-    if config.resume is not None:
-        stored = stored_settings(Config, config.resume, longer="n_epochs")
-        refuse_changes(stored, config, [*result_keys(config), "out"])
-    elif config.load_exp_folder is not None:
-        config = longer(
-            config,
-            config.load_exp_folder,
-            epochs="n_epochs",
-            start=config.start_epoch,
-            flag="--use-pretrained-model",
-        )
-    # what is stored are the settings of one uninterrupted run
-    settings = replace(
-        config, use_pretrained_model=False, load_exp_folder=None, start_epoch=0, resume=None
+    settings, earlier, threads = whole_run(
+        BSNN_PAPER,
+        config,
+        base,
+        loaded=config.load_exp_folder,
+        start=config.start_epoch,
+        epochs="n_epochs",
+        flag="--use-pretrained-model",
     )
-    if earlier is None:
-        refuse_place(BSNN_PAPER, settings, base)
     prepared = prepare(BSNN_PAPER, settings, threads=threads)
     refuse_batch_of_one(settings, prepared.task, prepared.job.model)
     with opened(BSNN_PAPER, prepared, base, earlier=earlier) as folder:

@@ -10,11 +10,10 @@ import torch
 from core import checkpoints
 from core.errors import RunFailed, UserError
 from core.files import write_atomically
-from core.paper import carry_out, opened, prepare, refuse_place
+from core.paper import carry_out, opened, prepare, threads_of
 from core.spoken.log import told
 from core.spoken.training import refuse_batch_of_one
 from core.training.run_folder import RunFolder
-from core.training.stored import refuse_changes, result_keys, stored_settings, stored_threads
 from silif.config import Config
 from silif.paper import SILIF
 from silif.published import NAMES, THEIRS
@@ -36,14 +35,7 @@ def run(config: Config, base: Path | None) -> None:
     refuse_missing_gpu(config)
     refuse_missing(config)
     _warn(config)
-    threads = config.threads
-    if config.resume is not None:
-        stored = stored_settings(Config, config.resume)
-        refuse_changes(stored, config, [*result_keys(config), "out"])
-        threads = stored_threads(config.resume, config.threads)
-    else:
-        refuse_place(SILIF, config, base)
-    prepared = prepare(SILIF, config, threads=threads)
+    prepared = prepare(SILIF, config, threads=threads_of(SILIF, config, base))
     refuse_batch_of_one(config, prepared.task, prepared.job.model)
     with (
         opened(SILIF, prepared, base, earlier=config.resume) as folder,

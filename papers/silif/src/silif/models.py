@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from core.layers import Network, SoftmaxSumReadout, SpikingLayer
-from core.neurons import AdLIF, BoundedLIF, CAdLIF, CSiLIF, Neuron, SiLIF, SoftResetRF
+from core.layers import Network, SpikingLayer
+from core.neurons import CAdLIF, CSiLIF, SiLIF, SoftResetRF
 from core.neurons.initial import Initial
+from core.spoken import networks
 from core.spoken.networks import (
     ANN,
     NON_SPIKING,
     NORMALIZATIONS,
     BatchFirst,
+    Kind,
     batch_first,
     shape_arguments,
-    stack,
 )
 from silif import activity
 from silif.ssm import SSM_TYPES, build_ssm
@@ -26,7 +26,7 @@ from silif.ssm import SSM_TYPES, build_ssm
 if TYPE_CHECKING:
     from silif.config import Config
 
-__all__ = ["ANN", "SNN", "SPIKING", "Kind", "build"]
+__all__ = ["ANN", "SNN", "SPIKING", "build"]
 
 
 class XavierLayer(SpikingLayer):
@@ -39,32 +39,13 @@ class XavierLayer(SpikingLayer):
         return linear
 
 
-class Kind(NamedTuple):
-    """A spiking layer: its neuron, its recurrence, and what its neuron is asked for.
-
-    Attributes:
-        neuron: Makes neurons.
-        layer: What they stand in.
-        recurrent: Their spikes come back to them.
-        options: Keys of ``extra_features`` that the neuron takes, and ``threshold``.
-    """
-
-    neuron: Callable[..., Neuron]
-    layer: type[SpikingLayer] = SpikingLayer
-    recurrent: bool = False
-    options: tuple[str, ...] = ("threshold",)
-
-
 #: SiLIF and ResonateFire have a threshold of 1 whatever is asked for.
 SPIKING: dict[str, Kind] = {
     "SiLIF": Kind(SiLIF, XavierLayer, options=()),
     "CSiLIF": Kind(CSiLIF, options=("threshold", "dt_min", "dt_max")),
     "CadLIF": Kind(CAdLIF, XavierLayer),
     "ResonateFire": Kind(SoftResetRF, options=()),
-    "LIF": Kind(BoundedLIF),
-    "RLIF": Kind(BoundedLIF, recurrent=True),
-    "adLIF": Kind(AdLIF),
-    "RadLIF": Kind(AdLIF, recurrent=True),
+    **networks.SPIKING,
 }
 
 
@@ -135,19 +116,16 @@ class SNN(BatchFirst):
         if neuron_type not in SPIKING:
             known = ", ".join((*SPIKING, *SSM_TYPES))
             raise ValueError(f"neuron_type is one of {known}, not {neuron_type!r}")
-        kind = SPIKING[neuron_type]
-        given["threshold"] = threshold
-        make = partial(
-            kind.neuron, initial=initial, **{k: given[k] for k in kind.options if k in given}
-        )
-        shared["backend"] = backend
-        self.snn = stack(
+        self.snn = networks.spiking_stack(
+            SPIKING[neuron_type],
             self.features,
             layer_sizes,
-            lambda inputs, size: kind.layer(
-                inputs, size, make, recurrent=kind.recurrent, **shared, **directions
-            ),
-            partial(SoftmaxSumReadout, initial=initial, **shared) if use_readout_layer else None,
+            given={**given, "threshold": threshold},
+            readout=use_readout_layer,
+            initial=initial,
+            backend=backend,
+            **shared,
+            **directions,
         )
 
     @property

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from core.config import to_yaml
-from core.paper import carry_out, final_tests, opened, prepare, refuse_place
-from core.paper.longer import longer, plan_more
+from core.paper import carry_out, final_tests, opened, prepare
+from core.paper.longer import plan_more, whole_run
 from core.spoken.log import told
 from core.spoken.training import refuse_batch_of_one
-from core.training.stored import refuse_changes, result_keys, stored_settings, stored_threads
+from core.training.stored import refuse_changes, stored_settings
 from sparch.config import Config
 from sparch.paper import SPARCH
 
@@ -43,26 +42,15 @@ def run(config: Config, base: Path | None) -> None:
 
 
 def _train(config: Config, base: Path | None) -> None:
-    earlier, threads = config.resume or config.load_exp_folder, config.threads
-    if earlier is not None:
-        flag = "--resume" if config.resume else "--use_pretrained_model"
-        threads = stored_threads(earlier, config.threads, flag=flag)
-    if config.resume is not None:
-        refuse_changes(_stored(config.resume), config, [*result_keys(config), "out"])
-    elif config.load_exp_folder is not None:
-        config = longer(
-            config,
-            config.load_exp_folder,
-            epochs="nb_epochs",
-            start=config.start_epoch,
-            flag="--use_pretrained_model",
-        )
-    # what is stored are the settings of one uninterrupted run
-    settings = replace(
-        config, use_pretrained_model=False, load_exp_folder=None, start_epoch=0, resume=None
+    settings, earlier, threads = whole_run(
+        SPARCH,
+        config,
+        base,
+        loaded=config.load_exp_folder,
+        start=config.start_epoch,
+        epochs="nb_epochs",
+        flag="--use_pretrained_model",
     )
-    if earlier is None:
-        refuse_place(SPARCH, settings, base)
     prepared = prepare(SPARCH, settings, threads=threads)
     refuse_batch_of_one(settings, prepared.task, prepared.job.model)
     with opened(SPARCH, prepared, base, earlier=earlier) as folder:
@@ -73,14 +61,11 @@ def _train(config: Config, base: Path | None) -> None:
             carry_out(SPARCH, prepared, folder, resumed=earlier is not None)
 
 
-def _stored(folder: Path) -> Config:
-    return stored_settings(Config, folder, longer="nb_epochs")
-
-
 def _test_only(config: Config) -> None:
     folder = config.load_exp_folder
     assert folder is not None, "the settings demand it"
-    refuse_changes(_stored(folder), config, NETWORK_KEYS, flag="--only_do_testing")
+    stored = stored_settings(Config, folder, longer="nb_epochs")
+    refuse_changes(stored, config, NETWORK_KEYS, flag="--only_do_testing")
     prepared = prepare(SPARCH, config)
     with told(folder, to_file=config.log_tofile):
         print(final_tests(SPARCH, prepared, folder))

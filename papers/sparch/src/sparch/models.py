@@ -1,38 +1,29 @@
-"""The networks of the paper: its four spiking kinds here, those that do not spike in core."""
+"""The networks of the paper; their layers, and networks that do not spike, are in core."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from core.layers import Network, SoftmaxSumReadout, SpikingLayer
-from core.neurons import AdLIF, BoundedLIF, Neuron
+from core.layers import Network
 from core.neurons.initial import Initial
 from core.spoken.networks import (
     ANN,
     NON_SPIKING,
     NORMALIZATIONS,
+    SPIKING,
     BatchFirst,
     batch_first,
     shape_arguments,
-    stack,
+    spiking_stack,
 )
 
 if TYPE_CHECKING:
     from sparch.config import Config
 
 __all__ = ["ANN", "SNN", "SPIKING", "build"]
-
-#: Name -> neuron, and whether the layer is recurrent.
-SPIKING: dict[str, tuple[Callable[..., Neuron], bool]] = {
-    "LIF": (BoundedLIF, False),
-    "adLIF": (AdLIF, False),
-    "RLIF": (BoundedLIF, True),
-    "RadLIF": (AdLIF, True),
-}
 
 
 class SNN(BatchFirst):
@@ -76,31 +67,18 @@ class SNN(BatchFirst):
         super().__init__(input_shape)
         if neuron_type not in SPIKING:
             raise ValueError(f"neuron_type is one of {', '.join(SPIKING)}, not {neuron_type!r}")
-        neuron, recurrent = SPIKING[neuron_type]
-        norm = NORMALIZATIONS.get(normalization, "none")
-        self.snn = stack(
+        self.snn = spiking_stack(
+            SPIKING[neuron_type],
             self.features,
             layer_sizes,
-            lambda inputs, size: SpikingLayer(
-                inputs,
-                size,
-                partial(neuron, threshold=threshold, initial=initial),
-                recurrent=recurrent,
-                normalization=norm,
-                bias=use_bias,
-                bidirectional=bidirectional,
-                dropout=dropout,
-                backend=backend,
-            ),
-            partial(
-                SoftmaxSumReadout,
-                normalization=norm,
-                bias=use_bias,
-                initial=initial,
-                backend=backend,
-            )
-            if use_readout_layer
-            else None,
+            given={"threshold": threshold},
+            readout=use_readout_layer,
+            initial=initial,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            normalization=NORMALIZATIONS.get(normalization, "none"),
+            bias=use_bias,
+            backend=backend,
         )
 
     @property
