@@ -22,7 +22,7 @@ from core.paper.experiment import default_folder
 from core.paper.longer import plan_more, whole_run
 from core.spoken.log import told
 from core.spoken.training import refuse_batch_of_one
-from core.sweep.state import look
+from core.sweep.state import State, look
 from core.training.stored import refuse_changes, result_keys, stored_settings
 
 NETWORK_KEYS = (
@@ -77,7 +77,7 @@ def _train_or_go_on(config: Config, base: Path | None) -> None:
     """
     folder = config.out
     assert folder is not None, "the caller names it"
-    state = look(folder)
+    state = look(folder) if (folder / "run.json").is_file() else State()
     if state.status != "finished" and not state.can_resume:
         _train(config, base)
         return
