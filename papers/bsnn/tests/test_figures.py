@@ -76,9 +76,15 @@ def test_what_was_tried_has_a_line_for_each_set_of_changes() -> None:
         record("clean_lsm", 1, [99, 99], 1.0, config={"repeat": 20}),
     ]
     found = tried([*RECORDS, *more])
-    assert [e.label for e in found] == ["LSM; n_epochs 2, repeat 20", "LSM; reset threshold"]
+    assert [e.label for e in found] == [
+        "LSM; n_epochs 2, repeat 20",
+        "LSM; other seeds",
+        "LSM; reset threshold",
+        "LSM, clean; repeat 20",
+    ]
     text = table_of_tried(found, 2e-3)
     assert "| LSM; n_epochs 2, repeat 20 | 0 (died after epoch 1) |  |" in text
+    assert "| LSM; other seeds | 2 | 99.00 |" in text
     assert "| LSM; reset threshold | 0, 3, 1 (died after epoch 1) | 71.00 | 66.00 |" in text
     assert table_of_tried(found[:1], None).count("\n") == 2
 

@@ -162,9 +162,10 @@ def write_page(tables: Mapping[str, str], tried: str) -> None:
         parts += [f"## {heading}", text, f"![Figure 4](figures/figure4_{name}.png)"]
     if tried:
         said = (
-            "Runs of Figure 4's files with other settings, published protocol: what was tried "
-            "towards the published accuracy, every run that was made. Trials are named by seeds; "
-            "the other columns are of those that finished."
+            "Runs of Figure 4's files with other settings or seeds: what was tried towards the "
+            "published accuracy, every run that was made. Trials are named by seeds; the other "
+            "columns are of those that finished. Published protocol where nothing else is said; "
+            "all rates stand beside its baseline."
         )
         parts += ["## What was tried", said, tried]
     write_text_atomically(PAGE, "\n\n".join(parts) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,7 +101,7 @@ def experiments_of(records: Sequence[Record], series: Series) -> list[Experiment
 
 
 def tried(records: Sequence[Record]) -> list[Experiment]:
-    """Runs of Figure 4's files with other settings, each set of them as one experiment.
+    """Runs of Figure 4's files with other settings or seeds, each set of them as one experiment.
 
     Its label is ``experiment; key value, ...``, with every setting that differs from the file.
 
@@ -110,17 +109,21 @@ def tried(records: Sequence[Record]) -> list[Experiment]:
         records: All of the paper; of two runs of a seed, the later one counts. Failed ones count.
     """
     files = {
-        f"configs/{SERIES['published'].prefix}_{stem}.yaml": (number, label)
-        for number, (stem, label) in enumerate(EXPERIMENTS.items())
+        f"configs/{SERIES[name].prefix}_{stem}.yaml": (f"{label}{told}", SERIES[name].seeds)
+        for stem, label in EXPERIMENTS.items()
+        for name, told in (("published", ""), ("clean", ", clean"))
     }
-    found: dict[tuple[int, str], dict[int, Record]] = defaultdict(dict)
+    labels = [label for label, _ in files.values()]
+    found: dict[tuple[int, str], dict[int, Record]] = {}
     for run in records:
         started = run.kind == "train" and run.fields["config_file"] in files
-        if not started or run.status == "partial" or not run.changes:
+        if not started or run.status == "partial":
             continue
-        number, label = files[run.fields["config_file"]]
-        changed = (f"{key} {run.fields['config'].get(key)}" for key in run.changes)
-        found[(number, f"{label}; {', '.join(changed)}")][int(run.fields["seed"])] = run
+        label, declared = files[run.fields["config_file"]]
+        changed = [f"{key} {run.fields['config'].get(key)}" for key in run.changes]
+        if changed or run.fields["seed"] not in declared:
+            name = f"{label}; {', '.join(changed) or 'other seeds'}"
+            found.setdefault((labels.index(label), name), {})[int(run.fields["seed"])] = run
     experiments = []
     for (_, label), runs in sorted(found.items(), key=lambda item: item[0]):
         ordered = [runs[seed] for seed in sorted(runs)]
