@@ -12,8 +12,9 @@ from torch import Tensor
 
 from brf.config import EcgConfig
 from brf.models import RecurrentSNN, build
-from brf.robustness import LEVELS, perturbed, read_rows
+from brf.robustness import LEVELS, SHAPE, perturbed
 from brf.robustness_figure import published
+from brf.scoring import read_rows
 from core import checkpoints
 from core.config import to_dict
 
@@ -86,12 +87,12 @@ def test_command_goes_on_where_it_stopped(
     path, out = saved(model, tmp_path), tmp_path / "out"
     options = (*QUICK, "--samples", 20, "--out", out)
     assert call("robustness", path, *options) == 0
-    rows = read_rows(out / "net.jsonl")
+    rows = read_rows(out / "net.jsonl", SHAPE)
     assert len(rows) == 1 + 9 * 2 + 6
     assert {row["samples"] for row in rows} == {20}
     assert (out / "net.png").stat().st_size > 1000
     whole = (out / "net.jsonl").read_text().splitlines(keepends=True)
-    (out / "net.jsonl").write_text("".join(whole[:7]))
+    (out / "net.jsonl").write_text("".join(whole[:7]) + whole[7][:20])
     capsys.readouterr()
     assert call("robustness", path, *options) == 0
     assert (out / "net.jsonl").read_text().splitlines(keepends=True) == whole

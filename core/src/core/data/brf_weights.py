@@ -104,3 +104,33 @@ BRF_PUBLISHED = DataSource(
     folder="published/brf/checkpoints",
     stands_in="",
 )
+
+BRF_LANDSCAPES = DataSource(
+    name="brf_landscapes",
+    title="loss around three networks of the BRF paper: BRF, RF, ALIF",
+    files=(
+        SourceFile(
+            name="best_alif_tbptt_model_50_1_10000.npy",
+            size=20128,
+            sha256="0e17150fa3f2683d938970876a5a7280371016562a46523384b91b9cfc9975f9",
+        ),
+        SourceFile(
+            name="best_brf_model_50_1_10000.npy",
+            size=20128,
+            sha256="8f68ef1e911a3efdb2f791ed104f0044e61bc6cf3e50eff1cf0eea87e19a1c09",
+        ),
+        SourceFile(
+            name="best_rf_model_50_1_10000.npy",
+            size=20128,
+            sha256="364d955f87b05ffe47eb6a57e896ac16cebd5309b1db1019311d6d1521518caf",
+        ),
+    ),
+    licence="MIT",
+    citation=BRF_PUBLISHED.citation,
+    folder="published/brf/loss_landscape",
+    by_hand=(
+        "Files of these names are in github.com/AdaptiveAILab/brf-neurons at commit 5d45b0e7; copy "
+        "them from a clone."
+    ),
+    stands_in="",
+)

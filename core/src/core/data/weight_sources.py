@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.data.brf_weights import BRF_PUBLISHED
+from core.data.brf_weights import BRF_LANDSCAPES, BRF_PUBLISHED
 from core.data.sources import DataSource, SourceFile
 
 _SILIF = (
@@ -77,5 +77,5 @@ _SDN_PREDICTOR = DataSource(
     stands_in="",
 )
 
-WEIGHTS = (BRF_PUBLISHED, _SILIF_PUBLISHED, _SDN_PREDICTOR)
+WEIGHTS = (BRF_PUBLISHED, BRF_LANDSCAPES, _SILIF_PUBLISHED, _SDN_PREDICTOR)
 """All entries of this module."""

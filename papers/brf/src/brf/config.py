@@ -202,6 +202,19 @@ def checkpoint_parser(prog: str, does: str, *, recorded: bool = True) -> argpars
     return parser
 
 
+def add_scoring_flags(parser: argparse.ArgumentParser, folder: str) -> None:
+    """Flags of every such script, see :mod:`brf.scoring`."""
+    parser.add_argument("--samples", type=int, help="of the test set, from its start (all)")
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (0)")
+    parser.add_argument(
+        "--out",
+        type=user_path,
+        default=Path(folder),
+        help=f"folder for NAME.jsonl and NAME.png ({folder}); given again, the command goes on "
+        "where it stopped",
+    )
+
+
 def parse_command_line(argv: Sequence[str], *, prog: str, task: str) -> tuple[Config, Path | None]:
     """Settings of a training script, and the file they start from.
 

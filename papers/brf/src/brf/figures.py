@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from brf.config import CONFIGS, PAPER
 from brf.models import RecurrentSNN, build
-from brf.robustness import Row, read_rows
+from brf.robustness import SHAPE
 from brf.robustness_figure import draw
+from brf.scoring import Row, read_rows
 from core import checkpoints
 from core.config import from_dict
 from core.neurons import divergence_boundary
@@ -42,7 +43,9 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
         tell("no weights of BRF or RF are kept yet (core record RUN --keep-weights)")
     for task, by_neuron in kept.items():
         yield parameters(task, by_neuron)
-    if kept_rows := {file.stem: read_rows(file) for file in sorted(ROBUSTNESS.glob("*.jsonl"))}:
+    if kept_rows := {
+        file.stem: read_rows(file, SHAPE) for file in sorted(ROBUSTNESS.glob("*.jsonl"))
+    }:
         yield robustness(kept_rows)
     else:
         tell("no perturbed network is kept yet (robustness.py CHECKPOINT --out results/robustness)")
