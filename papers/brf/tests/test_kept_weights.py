@@ -83,5 +83,5 @@ def test_figures_are_drawn_from_records(tmp_path: Path, monkeypatch: pytest.Monk
     told: list[str] = []
     drawn = [path.name for path, _ in figures.draw_all(told.append)]
     assert drawn == ["parameters_ecg.png"]
-    assert told == []
+    assert [line.partition(" (")[0] for line in told] == ["no perturbed network is kept yet"]
     assert all((tmp_path / "figures" / name).stat().st_size > 5000 for name in drawn)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from brf.config import EcgConfig
 from brf.models import RecurrentSNN, build
-from brf.robustness import LEVELS, SHAPE, perturbed
+from brf.perturbations import LEVELS, SHAPE
+from brf.robustness import perturbed
 from brf.robustness_figure import published
 from brf.scoring import read_rows
 from core import checkpoints

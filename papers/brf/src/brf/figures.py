@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from brf.config import CONFIGS, PAPER
 from brf.models import RecurrentSNN, build
-from brf.robustness import SHAPE
+from brf.perturbations import SHAPE
 from brf.robustness_figure import draw
 from brf.scoring import Row, read_rows
 from core import checkpoints
@@ -22,7 +22,6 @@ from core.records.pictures import Drawn
 from core.training.seeding import seed_everything
 
 FOLDER = PAPER / "results" / "figures"
-ROBUSTNESS = PAPER / "results" / "robustness"
 TITLES = {"ecg": "ECG (QTDB)", "smnist": "S-MNIST", "psmnist": "PS-MNIST"}
 LABELS = {"brf": "BRF", "rf": "RF"}
 
@@ -44,7 +43,8 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
     for task, by_neuron in kept.items():
         yield parameters(task, by_neuron)
     if kept_rows := {
-        file.stem: read_rows(file, SHAPE) for file in sorted(ROBUSTNESS.glob("*.jsonl"))
+        file.stem: read_rows(file, SHAPE)
+        for file in sorted((PAPER / "results" / "robustness").glob("*.jsonl"))
     }:
         yield robustness(kept_rows)
     else:

@@ -25,22 +25,13 @@ import torch
 from torch import Tensor, nn
 
 from brf.models import RecurrentSNN
+from brf.perturbations import LEVELS, SHAPE
+from brf.robustness_figure import draw
 from brf.scoring import Row, Setup, carry_on, score, set_up
 from core.errors import UserError
 from core.neurons import ALIF, LI
 from core.neurons.decay import quantise
 
-LEVELS: dict[str, tuple[float, ...]] = {
-    "input_noise": tuple(round(0.05 * n, 2) for n in range(8)),
-    "spike_deletion": tuple(round(0.1 * n, 1) for n in range(10)),
-    "synaptic_noise": tuple(round(0.1 * n, 1) for n in range(11)),
-    "bit_precision": (1, 2, 4, 8, 16, 32),
-}
-SHAPE = {
-    **{"study": {*LEVELS}, "level": float, "repeat": int},
-    **{"loss": (float, None), "accuracy": float, "sop": float},
-}
-"""Of a row of results."""
 Case = tuple[str, float, int]
 """Study, level and number of the draw."""
 
@@ -52,8 +43,6 @@ def run(options: argparse.Namespace) -> list[Row]:
         UserError: The checkpoint, its data or the settings cannot be used, or the folder holds
             results of others.
     """
-    from brf.robustness_figure import draw
-
     if options.repeats < 1:
         raise UserError("--repeats must be at least 1")
     setup = set_up(options)

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from brf.config import PAPER
-from brf.robustness import LEVELS
+from brf.perturbations import LEVELS
 from brf.scoring import Row
 from core.outside.shape import check
 from core.outside.text import read_yaml
