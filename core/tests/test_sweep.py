@@ -30,6 +30,7 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = make_paper(tmp_path)
     shutil.copy(Path(__file__).with_name("sweep_toy.py"), folder / "train.py")
     monkeypatch.chdir(folder)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # as users have it
     return folder
 
 
