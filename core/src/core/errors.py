@@ -77,8 +77,8 @@ def run_main(main: Callable[[], object]) -> None:
     wrapper's prefix) appear on the standard error output.
     """
     if hasattr(sys.stdout, "reconfigure"):
-        # A terminal that is not UTF-8 has no plus-minus, and a path may be no text at all. In a file
-        # that takes both outputs, what was told before an error stands before it.
+        # A terminal that is not UTF-8 has no plus-minus, and a path may be no text at all. In a
+        # file that takes both outputs, what was told before an error stands before it.
         sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     for name in ("core.scan", "core.checkpoints"):
         notices = logging.getLogger(name)
