@@ -25,7 +25,8 @@ def raster(
     """One sample on its way through a network.
 
     Args:
-        layers: name -> spikes ``[T, N]``, the input first; a binned input has counts.
+        layers: name -> spikes ``[T, N]``, the input first; a binned input has counts, and one
+            with values between whole numbers is drawn as a line per neuron.
         path: PNG to write.
         title: Stands over the figure.
         step_ms: duration of a step; without it the time axis counts steps.
@@ -49,13 +50,19 @@ def raster(
 
 
 def _spikes(axes: Axes, spikes_TN: np.ndarray, name: str, scale: float) -> None:
-    neurons = spikes_TN.shape[1]
-    when, which = np.nonzero(spikes_TN)
-    # One dot per spike, about as tall as the row it stands on, and never too small to see.
-    size = max(1.6, (75 / neurons) ** 2)
-    axes.scatter(when * scale, which, s=size, color="black", marker="o", linewidths=0)
-    axes.set(ylabel=name, ylim=(-1, neurons))
-    axes.set_title(f"{int(spikes_TN.sum())} spikes", loc="right", fontsize=9)
+    steps, neurons = spikes_TN.shape
+    if (spikes_TN != np.round(spikes_TN)).any():
+        axes.plot(np.arange(steps) * scale, spikes_TN, color="black", linewidth=0.7)
+        axes.set(ylabel=name)
+    else:
+        when, which = np.nonzero(spikes_TN)
+        # A stroke per spike, as tall as its row and never too small to see.
+        size = np.clip(75 / neurons, 1.3, 12.0) ** 2
+        marker = "o" if neurons > 20 else "|"
+        width = 0.0 if neurons > 20 else 0.6
+        axes.scatter(when * scale, which, s=size, color="black", marker=marker, linewidths=width)
+        axes.set(ylabel=name, ylim=(-1, neurons))
+        axes.set_title(f"{int(spikes_TN.sum())} spikes", loc="right", fontsize=9)
     axes.grid(visible=False)
 
 

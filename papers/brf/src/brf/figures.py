@@ -10,15 +10,21 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from brf.config import CONFIGS, PAPER
+from brf.dynamics import neuron_dynamics
+from brf.figure5 import figure5
 from brf.models import RecurrentSNN, build
 from brf.perturbations import SHAPE
+from brf.rasters import side_by_side
 from brf.robustness_figure import draw
 from brf.scoring import Row, read_rows
 from core import checkpoints
 from core.config import from_dict
+from core.data.fetch import is_present
 from core.neurons import divergence_boundary
 from core.plots import figure
+from core.records.claims import load_claims
 from core.records.pictures import Drawn
+from core.records.store import load_records
 from core.training.seeding import seed_everything
 
 FOLDER = PAPER / "results" / "figures"
@@ -27,11 +33,19 @@ LABELS = {"brf": "BRF", "rf": "RF"}
 
 
 def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
-    """Draw what the kept weights hold: one figure per task, one panel per neuron.
+    """Draw the paper's figures from equations, records, kept weights and kept results.
 
     Args:
         tell: Is told what could not be drawn, and why.
     """
+    yield neuron_dynamics(FOLDER / "dynamics.png")
+    claims, records = load_claims(PAPER / "claims.yaml"), load_records(PAPER)
+    yield figure5(claims, records, FOLDER / "figure5.png")
+    networks = [PAPER / "checkpoints" / f"ecg_{n}-seed0.safetensors" for n in ("rf", "brf", "alif")]
+    if not is_present("qtdb"):
+        tell("qtdb is not here, so there is no figure of spikes on it")
+    elif shown := [network for network in networks if network.is_file()]:
+        yield side_by_side(shown, FOLDER / "raster_ecg.png")
     kept: dict[str, dict[str, list[checkpoints.Checkpoint]]] = {}
     for path in sorted((PAPER / "checkpoints").glob("*.safetensors")):
         checkpoint = checkpoints.load_of_paper(path, "brf")

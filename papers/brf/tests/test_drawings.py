@@ -1,0 +1,126 @@
+"""Dynamics, rasters, convergence and speed: what stands behind the pictures."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from brf import dynamics, speed
+from brf.config import PAPER, EcgConfig, SmnistConfig
+from brf.figure5 import figure5
+from brf.models import build
+from brf.rasters import by_time_scale, side_by_side
+from core import checkpoints
+from core.config import to_dict
+from core.records import Record
+from core.records.claims import load_claims
+
+from .scripts import call, refusal
+
+PERIOD = 2 * math.pi / dynamics.OMEGA / dynamics.DT
+
+
+@pytest.mark.parametrize("kind", dynamics.KINDS)
+def test_pulses_in_phase_make_spikes_and_others_none(kind: str) -> None:
+    neuron = dynamics.one_neuron(kind)
+    u, threshold, spikes, _ = dynamics.membrane(neuron, dynamics.pulses(PERIOD))
+    assert spikes.sum() > 0
+    assert torch.equal(spikes > 0, u > threshold)
+    assert dynamics.membrane(neuron, dynamics.pulses(1.5 * PERIOD))[2].sum() == 0
+
+
+def test_a_brf_neuron_needs_fewer_spikes() -> None:
+    counts = [
+        float(dynamics.membrane(dynamics.one_neuron(kind), dynamics.pulses(PERIOD))[2].sum())
+        for kind in ("RF", "BRF")
+    ]
+    assert counts[0] > 10 * counts[1]
+
+
+def test_a_resonator_answers_its_own_frequency() -> None:
+    frequencies_F = np.array([7.0, 10.0, 14.0])
+    amplitude_F = dynamics.response(10.0, frequencies_F, seconds=8.0)
+    assert amplitude_F.argmax() == 1
+    assert amplitude_F[1] > 2 * amplitude_F[2]
+
+
+def kept(folder: Path, neuron: str) -> Path:
+    config = EcgConfig(neuron=neuron, hidden=6, data="embedded")  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    path = folder / f"{neuron}.safetensors"
+    manifest = {"paper": "brf", "task": "ecg", "model": neuron, "config": to_dict(config)}
+    checkpoints.save(path, build(config, 4, 6), manifest)
+    return path
+
+
+def test_raster_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = kept(tmp_path, "alif")
+    monkeypatch.chdir(tmp_path)
+    assert call("raster", path, "--sample", 1) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "figure: raster_alif-1.png"
+    assert (tmp_path / "raster_alif-1.png").stat().st_size > 5000
+    assert "already" in refusal(capsys, "raster", path, "--sample", 1)
+    assert "no sample 9999" in refusal(capsys, "raster", path, "--sample", 9999)
+
+
+def test_networks_side_by_side(tmp_path: Path) -> None:
+    files = [kept(tmp_path, "brf"), kept(tmp_path, "alif")]
+    drawn = side_by_side(files, tmp_path / "both.png")
+    assert "(BRF, ALIF)" in drawn.caption
+    assert drawn.path.stat().st_size > 5000
+
+
+@pytest.mark.parametrize("neuron", ["brf", "rf", "hrf", "alif"])
+def test_neurons_stand_by_their_time_scale(neuron: str) -> None:
+    config = EcgConfig(neuron=neuron, hidden=9, data="embedded")  # type: ignore[arg-type]
+    model = build(config, 4, 6)
+    order_H = by_time_scale(model)
+    parameter = model.hidden.neuron.get_parameter("tau_mem" if neuron == "alif" else "omega")
+    values = parameter.detach().abs()[order_H]
+    assert bool((values.diff() <= 0).all() if neuron == "alif" else (values.diff() >= 0).all())
+    assert sorted(order_H.tolist()) == list(range(9))
+
+
+def test_figure5_without_runs_shows_what_was_published(tmp_path: Path) -> None:
+    drawn = figure5(load_claims(PAPER / "claims.yaml"), [], tmp_path / "figure5.png")
+    assert drawn.path.stat().st_size > 20000
+
+
+def test_speed_of_a_training_step() -> None:
+    config = EcgConfig(hidden=6, data="embedded", batch_size=64, epochs=2)
+    found = speed.measure(config, repeats=1)
+    assert found.shape == "T=260 B=64 4-6-6"
+    assert 0 < found.step < found.loop
+    assert found.steps == 2 * math.ceil(config_samples() / 64)
+    lines = speed.markdown([found], "a machine").splitlines()
+    assert lines[2].startswith("| ecg (T=260 B=64 4-6-6) | 8.5 h | 3.5 h |")
+
+
+def config_samples() -> int:
+    from brf.task import load_task
+
+    return load_task(EcgConfig(data="embedded")).train.samples
+
+
+def test_recipes_of_the_table() -> None:
+    permuted = speed.of_task("psmnist")
+    assert isinstance(permuted, SmnistConfig)
+    assert permuted.permuted
+    assert speed.of_task("shd", regenerated=True).data == "regenerated"
+
+
+def test_recorded_hours() -> None:
+    def run(seconds: float, done: int) -> Record:
+        fields = {"kind": "train", "config_file": "configs/ecg_brf.yaml", "epochs_planned": 400}
+        return Record({**fields, "seconds_per_epoch": seconds, "epochs_done": done})
+
+    assert speed.recorded([], "configs/ecg_brf.yaml") == "not run"
+    assert speed.recorded([run(9.0, 40)], "configs/ecg_brf.yaml") == "1 h, from 40 epochs"
+    runs = [run(9.0, 400), run(18.0, 400), run(90.0, 400)]
+    assert speed.recorded(runs, "configs/ecg_brf.yaml") == "2 h (3 runs)"
