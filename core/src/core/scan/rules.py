@@ -77,7 +77,7 @@ class Builder:
 
 
 #: Keywords of PyTorch operations that a rule reads, or that do not change values.
-_KEYWORDS = {"alpha", "min", "max", "dtype"}
+_KEYWORDS = {"alpha", "min", "max", "dtype", "rounding_mode"}
 _KEYWORDS |= {"layout", "device", "pin_memory", "non_blocking", "memory_format"}
 
 Rule = Callable[[Builder, list[Any], dict[str, Any]], Any]
@@ -112,14 +112,111 @@ def _clamp(b: Builder, args: list[Any], keywords: dict[str, Any]) -> int:
     return int(result)
 
 
+def _div(b: Builder, args: list[Any], keywords: dict[str, Any]) -> int:
+    quotient = b.add("div", args[0], args[1])
+    mode = keywords.get("rounding_mode")
+    if mode == "floor":
+        raise Unfusable("its step divides with rounding_mode='floor'")
+    return _trunc(b, [quotient], {}) if mode == "trunc" else quotient
+
+
+def _trunc(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    up = b.add("neg", b.add("floor", b.add("neg", args[0])))
+    return b.add("where", b.add("lt", args[0], b.constant(0.0)), up, b.add("floor", args[0]))
+
+
+def _remainder(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    """With the sign of the divisor; ``fmod`` has that of the dividend."""
+    zero = b.constant(0.0)
+    rest = b.add("fmod", args[0], args[1])
+    other = b.add("ne", b.add("lt", rest, zero), b.add("lt", args[1], zero))
+    wrong = b.add("and", b.add("ne", rest, zero), other)
+    return b.add("where", wrong, b.add("add", rest, args[1]), rest)
+
+
+#: Powers that PyTorch computes by products, quotients and roots.
+_POWERS = (0.0, 1.0, 2.0, 3.0, -1.0, -2.0, 0.5, -0.5)
+
+
 def _power(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
-    base, exponent = args[0], b.nodes[args[1]]
-    if exponent.op != "const" or exponent.args[0] not in (0.0, 1.0, 2.0, 3.0):
-        raise Unfusable("its step raises to a power other than 0, 1, 2 or 3")
-    result = base if exponent.args[0] else b.constant(1.0)
-    for _more in range(1, int(exponent.args[0])):
-        result = b.add("mul", result, base)
-    return int(result)
+    base, exponent = args
+    if b.nodes[exponent].op != "const":
+        return _any_power(b, base, exponent)
+    value = b.nodes[exponent].args[0]
+    if value not in _POWERS:
+        return _any_power(b, base, exponent)
+    if abs(value) == 0.5:
+        result = b.add("sqrt", base)
+    else:
+        result = base if value else b.constant(1.0)
+        for _more in range(1, int(abs(value))):
+            result = b.add("mul", result, base)
+    return b.add("div", b.constant(1.0), result) if value < 0 else int(result)
+
+
+def _any_power(b: Builder, base: int, exponent: int) -> int:
+    """``|base|^exponent = exp(exponent log |base|)``, with a sign where the exponent is whole.
+
+    Its relative error grows with the exponent of the result: within
+    ``2 (1 + |exponent log |base||)`` units in the last place.
+    """
+    zero, one, half = b.constant(0.0), b.constant(1.0), b.constant(0.5)
+    size = b.add("abs", base)
+    power = b.add("exp", b.add("mul", exponent, b.add("log", size)))
+    trivial = b.add("or", b.add("eq", exponent, zero), b.add("eq", base, one))
+    power = b.add("where", trivial, one, power)
+    whole = b.add("eq", b.add("floor", exponent), exponent)
+    halved = b.add("mul", exponent, half)
+    odd = b.add("and", whole, b.add("ne", b.add("floor", halved), halved))
+    of_negative = b.add("where", odd, b.add("neg", power), power)
+    edge = b.add("or", b.add("eq", size, zero), b.add("eq", size, b.constant(math.inf)))
+    real = b.add("or", whole, edge)
+    of_negative = b.add("where", real, of_negative, b.constant(math.nan))
+    # minus zero is no less than zero, its reciprocal is
+    below = b.add("lt", b.add("div", one, base), zero)
+    negative = b.add("or", b.add("lt", base, zero), below)
+    return b.add("where", negative, of_negative, power)
+
+
+def _log1p(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    """``log(u) x / (u - 1)`` with ``u = 1 + x`` as it was rounded: what that lost cancels."""
+    x, one = args[0], b.constant(1.0)
+    u = b.add("add", one, x)
+    corrected = b.add("mul", b.add("log", u), b.add("div", x, b.add("sub", u, one)))
+    as_it_is = b.add("or", b.add("eq", u, one), b.add("eq", x, b.constant(math.inf)))
+    return b.add("where", as_it_is, x, corrected)
+
+
+def _softplus(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    x = args[0]
+    beta = args[1] if len(args) > 1 else b.constant(1.0)
+    threshold = args[2] if len(args) > 2 else b.constant(20.0)
+    scaled = b.add("mul", x, beta)
+    soft = b.add("div", _log1p(b, [b.add("exp", scaled)], {}), beta)
+    return b.add("where", b.add("gt", scaled, threshold), x, soft)
+
+
+def _softplus_backward(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    gradient, x, beta, threshold = args
+    scaled = b.add("mul", x, beta)
+    z = b.add("exp", scaled)
+    soft = b.add("div", b.add("mul", gradient, z), b.add("add", z, b.constant(1.0)))
+    return b.add("where", b.add("gt", scaled, threshold), gradient, soft)
+
+
+def _leaky_relu(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    x, slope = (*args, b.constant(0.01))[:2]
+    return b.add("where", b.add("gt", x, b.constant(0.0)), x, b.add("mul", x, slope))
+
+
+def _leaky_relu_backward(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    gradient, x, slope = args[:3]
+    positive = b.add("gt", x, b.constant(0.0))
+    return b.add("where", positive, gradient, b.add("mul", gradient, slope))
+
+
+def _rsqrt(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
+    return b.add("div", b.constant(1.0), b.add("sqrt", args[0]))
 
 
 def _sign(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
@@ -188,8 +285,18 @@ def _filled(value: float) -> Rule:
 
 
 _RULES: dict[str, Rule] = {
-    **{op: _plain(op, 2) for op in ("mul", "div", "maximum", "minimum", *COMPARISONS)},
-    **{op: _plain(op, 1) for op in ("neg", "abs", "sqrt", "exp", "floor")},
+    **{op: _plain(op, 2) for op in ("mul", "fmod", "maximum", "minimum", *COMPARISONS)},
+    **{op: _plain(op, 1) for op in ("neg", "abs", "sqrt", "floor")},
+    **{op: _plain(op, 1) for op in ("exp", "log", "sin", "cos", "erf")},
+    "div": _div,
+    "trunc": _trunc,
+    "remainder": _remainder,
+    "log1p": _log1p,
+    "softplus": _softplus,
+    "softplus_backward": _softplus_backward,
+    "leaky_relu": _leaky_relu,
+    "leaky_relu_backward": _leaky_relu_backward,
+    "rsqrt": _rsqrt,
     "add": _scaled("add"),
     "sub": _scaled("sub"),
     "rsub": _rsub,

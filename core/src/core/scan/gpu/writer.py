@@ -47,7 +47,8 @@ def operations(writer: Writer, *, tile: str, double: bool) -> Table:
 
     Quotients and square roots are asked to be rounded as in the eager loop (single precision is
     approximate otherwise), and the launch forbids to contract a product and a sum; with that,
-    spikes are equal to the bit. Only ``exp`` in single precision is the processor's approximation.
+    spikes are equal to the bit. Only elementary functions in single precision are the processor's
+    approximations.
 
     Args:
         writer: Where each operation becomes a line.
@@ -78,6 +79,11 @@ def operations(writer: Writer, *, tile: str, double: bool) -> Table:
         "abs": plain("tl.abs({})"),
         "sqrt": plain("tl.sqrt({})" if double else "tl.sqrt_rn({})"),
         "exp": plain("tl.exp({})"),
+        "log": plain("tl.log({})"),
+        "sin": plain("tl.sin({})"),
+        "cos": plain("tl.cos({})"),
+        "erf": plain("tl.erf({})"),
+        "fmod": plain("{} % {}"),
         "floor": plain("tl.floor({})"),
         "maximum": plain("tl.where({0} != {0}, {0}, tl.where({0} > {1}, {0}, {1}))"),
         "minimum": plain("tl.where({0} != {0}, {0}, tl.where({0} < {1}, {0}, {1}))"),
