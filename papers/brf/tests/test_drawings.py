@@ -13,7 +13,10 @@ from brf import dynamics, speed
 from brf.config import PAPER, EcgConfig, SmnistConfig
 from brf.figure5 import figure5
 from brf.models import build
+from brf.perturbations import LEVELS
 from brf.rasters import by_time_scale, side_by_side
+from brf.robustness_orders import orders, points_lost
+from brf.scoring import Row
 from core import checkpoints
 from core.config import to_dict
 from core.records import Record
@@ -124,3 +127,26 @@ def test_recorded_hours() -> None:
     assert speed.recorded([run(9.0, 40)], "configs/ecg_brf.yaml") == "1 h, from 40 epochs"
     runs = [run(9.0, 400), run(18.0, 400), run(90.0, 400)]
     assert speed.recorded(runs, "configs/ecg_brf.yaml") == "2 h (3 runs)"
+
+
+def perturbed_rows(lost: float) -> list[Row]:
+    """A network that loses so many points at every level but the one that changes nothing."""
+    rows = []
+    for study, levels in LEVELS.items():
+        rest = levels[-1 if study == "bit_precision" else 0]
+        for level in levels:
+            accuracy = 90.0 if level == rest else 90.0 - lost
+            rows += [{"study": study, "level": level, "accuracy": accuracy + d} for d in (-1, 1)]
+    return rows
+
+
+def test_which_neuron_stands_a_perturbation_better() -> None:
+    assert points_lost(perturbed_rows(12.0), "spike_deletion") == pytest.approx(12.0)
+    few, many = ([perturbed_rows(a + b) for b in (0.0, 1.0, 2.0)] for a in (10.0, 30.0))
+    told = orders({"brf": few, "rf": many})
+    assert len(told) == len(LEVELS)
+    assert all(
+        "BRF 11.0 ± 1.0 points lost, RF 31.0 ± 1.0; that BRF loses less: holds" in t for t in told
+    )
+    assert all("does not hold" in line for line in orders({"brf": many, "rf": few}))
+    assert orders({"brf": few[:2], "rf": many}) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from brf.models import RecurrentSNN, build
 from brf.perturbations import SHAPE
 from brf.rasters import side_by_side
 from brf.robustness_figure import draw
+from brf.robustness_orders import orders
 from brf.scoring import Row, read_rows
 from core import checkpoints
 from core.config import from_dict
@@ -56,27 +58,37 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
         tell("no weights of BRF or RF are kept yet (core record RUN --keep-weights)")
     for task, by_neuron in kept.items():
         yield parameters(task, by_neuron)
-    if kept_rows := {
-        file.stem: read_rows(file, SHAPE)
-        for file in sorted((PAPER / "results" / "robustness").glob("*.jsonl"))
-    }:
-        yield robustness(kept_rows)
-    else:
+    files = sorted((PAPER / "results" / "robustness").glob("*.jsonl"))
+    if not files:
         tell("no perturbed network is kept yet (robustness.py CHECKPOINT --out results/robustness)")
+    by_task: dict[str, dict[str, list[Row]]] = {}
+    for file in files:
+        rows = read_rows(file, SHAPE)
+        by_task.setdefault(rows[0]["task"], {})[file.stem] = rows
+    for task, networks_of in by_task.items():
+        yield robustness(task, networks_of)
 
 
-def robustness(kept: Mapping[str, Sequence[Row]]) -> Drawn:
+def robustness(task: str, networks: Mapping[str, Sequence[Row]]) -> Drawn:
     """Figure 12 beside ours: what ``robustness.py`` left in ``results/robustness``."""
-    path = draw(
-        {f"{rows[0]['model']} ({name})": rows for name, rows in kept.items()},
-        FOLDER / "robustness.png",
-    )
-    counts = sorted({row["samples"] for rows in kept.values() for row in rows})
+    by_model: dict[str, list[Sequence[Row]]] = {}
+    for rows in networks.values():
+        by_model.setdefault(rows[0]["model"], []).append(rows)
+    single = {rows[0]["model"]: name for name, rows in networks.items()}
+    measured = {
+        f"{model} ({single[model] if len(found) == 1 else f'{len(found)} networks'})": list(
+            chain.from_iterable(found)
+        )
+        for model, found in by_model.items()
+    }
+    path = draw(measured, FOLDER / f"robustness_{task}.png")
+    counts = sorted({row["samples"] for rows in networks.values() for row in rows})
+    beside = ", dashed the published mean over five" if task == "smnist" else ""
     return Drawn(
         path,
-        "S-MNIST networks under perturbation: mean and standard deviation over draws for single "
-        f"networks ({' to '.join(map(str, counts))} test images), dashed the published mean over "
-        "five",
+        f"{TITLES[task]} networks under perturbation: mean and standard deviation over networks "
+        f"and draws ({' to '.join(map(str, counts))} test samples){beside}"
+        + "".join(f". {line}" for line in orders(by_model)),
     )
 
 
