@@ -80,6 +80,8 @@ def test_figures_are_drawn_from_records(tmp_path: Path, monkeypatch: pytest.Monk
     assert record.fields["config_file"] == "configs/ecg_brf.yaml"
     monkeypatch.setattr(figures, "PAPER", paper)
     monkeypatch.setattr(figures, "FOLDER", tmp_path / "figures")
+    monkeypatch.setattr(figures, "ROBUSTNESS", tmp_path)
+    monkeypatch.setattr(figures, "LANDSCAPES", tmp_path)
     monkeypatch.setattr(figures, "is_present", lambda name: False)
     told: list[str] = []
     drawn = [path.name for path, _ in figures.draw_all(told.append)]
@@ -87,5 +89,6 @@ def test_figures_are_drawn_from_records(tmp_path: Path, monkeypatch: pytest.Monk
     assert [line.partition(" (")[0] for line in told] == [
         "qtdb is not here, so there is no figure of spikes on it",
         "no perturbed network is kept yet",
+        "no landscape is kept yet",
     ]
     assert all((tmp_path / "figures" / name).stat().st_size > 5000 for name in drawn)

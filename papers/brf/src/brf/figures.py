@@ -10,6 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from brf import landscape
 from brf.config import CONFIGS, PAPER
 from brf.dynamics import neuron_dynamics
 from brf.figure5 import figure5
@@ -30,6 +31,8 @@ from core.records.store import load_records
 from core.training.seeding import seed_everything
 
 FOLDER = PAPER / "results" / "figures"
+ROBUSTNESS = PAPER / "results" / "robustness"
+LANDSCAPES = PAPER / "results" / "landscape"
 TITLES = {"ecg": "ECG (QTDB)", "smnist": "S-MNIST", "psmnist": "PS-MNIST"}
 LABELS = {"brf": "BRF", "rf": "RF"}
 
@@ -58,7 +61,7 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
         tell("no weights of BRF or RF are kept yet (core record RUN --keep-weights)")
     for task, by_neuron in kept.items():
         yield parameters(task, by_neuron)
-    files = sorted((PAPER / "results" / "robustness").glob("*.jsonl"))
+    files = sorted(ROBUSTNESS.glob("*.jsonl"))
     if not files:
         tell("no perturbed network is kept yet (robustness.py CHECKPOINT --out results/robustness)")
     by_task: dict[str, dict[str, list[Row]]] = {}
@@ -67,6 +70,24 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
         by_task.setdefault(rows[0]["task"], {})[file.stem] = rows
     for task, networks_of in by_task.items():
         yield robustness(task, networks_of)
+
+    around = {f.stem: read_rows(f, landscape.SHAPE) for f in sorted(LANDSCAPES.glob("*.jsonl"))}
+    if around:
+        yield landscapes(around)
+    else:
+        tell("no landscape is kept yet (loss_landscape.py CHECKPOINT --out results/landscape)")
+
+
+def landscapes(kept: Mapping[str, Sequence[Row]]) -> Drawn:
+    """Figure 13 beside ours: what ``loss_landscape.py`` left in ``results/landscape``."""
+    measured = {f"{rows[0]['model'].upper()} ({name})": rows for name, rows in kept.items()}
+    path = landscape.draw(measured, FOLDER / "landscape.png")
+    return Drawn(
+        path,
+        "Loss around trained S-MNIST networks, along two random directions of the weights into "
+        "the hidden layer, each row as long as that of the weights; beside the published surfaces, "
+        "whose networks were trained until half of the validation set was right and no further",
+    )
 
 
 def robustness(task: str, networks: Mapping[str, Sequence[Row]]) -> Drawn:

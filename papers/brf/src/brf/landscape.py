@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,8 @@ def run(options: argparse.Namespace) -> list[Row]:
         lambda case: _measured(setup, ways, *case),
         _line,
     )
-    picture = draw(rows, file.with_suffix(".png"), f"{setup.config.model} ({setup.name})")
+    label = f"{setup.config.model} ({setup.name})"
+    picture = draw({label: rows}, file.with_suffix(".png"))
     print(f"results: {file}\nfigure: {picture}")
     return rows
 
@@ -114,20 +116,33 @@ def published() -> dict[str, NDArray[np.float64]]:
     return {n: np.load(folder / file, allow_pickle=False) for n, file in files.items()}
 
 
-def draw(rows: list[Row], path: Path, label: str) -> Path:
-    """Contours of our surface and, on S-MNIST, of the published ones."""
-    points, bound = rows[0]["points"], rows[0]["bound"]
-    ours = np.full((points, points), np.nan)
-    axis = np.linspace(-bound, bound, points)
-    for row in (row for row in rows if row["loss"] is not None):
-        ours[np.argmin(abs(axis - row["alpha"])), np.argmin(abs(axis - row["beta"]))] = row["loss"]
-    others = published() if rows[0]["task"] == "smnist" else {}
-    with figure(path, width=1.0 + 3.6 * (1 + len(others)), height=3.8) as fig:
-        panels = fig.subplots(1, 1 + len(others), squeeze=False)[0]
-        _contours(panels[0], ours, bound, f"{label}, {rows[0]['samples']} samples")
-        for axes, (name, surface) in zip(panels[1:], others.items(), strict=True):
+def draw(measured: Mapping[str, Sequence[Row]], path: Path) -> Path:
+    """Contours of our surfaces and, on S-MNIST, of the published ones.
+
+    Args:
+        measured: Results of each network, by label.
+        path: PNG to write.
+    """
+    others = published() if {rows[0]["task"] for rows in measured.values()} == {"smnist"} else {}
+    panels = len(measured) + len(others)
+    with figure(path, width=1.0 + 3.6 * panels, height=3.8) as fig:
+        all_axes = list(fig.subplots(1, panels, squeeze=False)[0])
+        for axes, (label, rows) in zip(all_axes, measured.items(), strict=False):
+            title = f"{label}, {rows[0]['samples']} samples"
+            _contours(axes, _surface(rows), rows[0]["bound"], title)
+        for axes, (name, surface) in zip(all_axes[len(measured) :], others.items(), strict=True):
             _contours(axes, surface, 1.0, f"{name}, published")
     return path
+
+
+def _surface(rows: Sequence[Row]) -> NDArray[np.float64]:
+    """Loss ``[points, points]``, NaN where there is none."""
+    points, bound = rows[0]["points"], rows[0]["bound"]
+    loss = np.full((points, points), np.nan)
+    axis = np.linspace(-bound, bound, points)
+    for row in (row for row in rows if row["loss"] is not None):
+        loss[np.argmin(abs(axis - row["alpha"])), np.argmin(abs(axis - row["beta"]))] = row["loss"]
+    return loss
 
 
 def _contours(axes: Axes, loss: NDArray[np.float64], bound: float, title: str) -> None:
