@@ -5,12 +5,18 @@ in. In importlib mode pytest names ``core/tests/test_x.py`` ``core.tests.test_x`
 folder the module ``core``, unless the package has that name already.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 
 import pytest
 
 import core  # noqa: F401
+
+# Processes that tests start see what a user's would: with these, which build machines set, a script
+# tells what it does in another order.
+for name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True)

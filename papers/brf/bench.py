@@ -18,22 +18,18 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true", help="write results/speed.md")
     options = parser.parse_args()
-    import torch
 
     from brf.config import PAPER
     from brf.speed import markdown, measure, of_task
     from core.records.readme import update_between_markers
-    from core.training.devices import choose_device, device_name
+    from core.training.devices import choose_device, here
 
     device = choose_device("cpu", options.threads)
     speeds = []
     for task in options.tasks:
         speeds.append(measure(of_task(task, regenerated=options.regenerated), options.repeats))
         print(speeds[-1], flush=True)
-    machine = (
-        f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"float32, medians of {options.repeats}"
-    )
+    machine = f"{here(device)}, medians of {options.repeats}"
     text = markdown(speeds, machine)
     print(text)
     if options.write:

@@ -12,18 +12,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="processor threads")
     parser.add_argument("--write", action="store_true", help="write results/speed.md")
     options = parser.parse_args()
-    import torch
-
     from core.records.readme import update_between_markers
-    from core.training.devices import choose_device, device_name
+    from core.training.devices import choose_device, here
     from silif.config import PAPER
     from silif.speed import Shape, measure, table
 
     device = choose_device("cpu", options.threads)
-    machine = (
-        f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"float32, medians of {options.repeats}"
-    )
+    machine = f"{here(device)}, medians of {options.repeats}"
     rows = [measure(model, Shape(), options.repeats) for model in ("S4D", "SS4D")]
     text = table(rows, machine)
     print(text)

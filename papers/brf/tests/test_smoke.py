@@ -84,7 +84,7 @@ def test_one_epoch(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr()
     assert without_notices(shown.err) == ""
     assert f"{run['model']} on {run['data']['name']} ({task}): {run['parameters']} " in shown.out
-    assert f"device cpu ({run['device_name']}), 1 threads, backend cpu" in shown.out
+    assert f"device cpu ({run['device_name']}), 1 thread, backend cpu" in shown.out
     assert "epoch 1/1 | train loss" in shown.out
     assert "counts per sample: " in shown.out
     assert re.search(r"best epoch [01] by validation loss: test accuracy [\d.]+ %", shown.out)
@@ -95,11 +95,11 @@ def test_threads_are_chosen_told_and_kept(
 ) -> None:
     out = tmp_path / "run"
     assert call("train_smnist", *TINY_SMNIST, "--epochs", 0, "--threads", 0, "--out", out) == 0
-    assert ", 1 threads (small work, " in capsys.readouterr().out
+    assert ", 1 thread (small work, " in capsys.readouterr().out
     assert facts(out)["threads"] == 1
     assert checkpoints.load(out / "last.safetensors").manifest["threads"] == 1
     assert call("train_smnist", "--resume", out) == 0
-    assert ", 1 threads, backend" in capsys.readouterr().out
+    assert ", 1 thread, backend" in capsys.readouterr().out
 
 
 def test_no_epoch_is_an_evaluation(tmp_path: Path) -> None:

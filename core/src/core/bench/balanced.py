@@ -23,7 +23,7 @@ from core.projection import project
 from core.records.grid import grid
 from core.records.readme import update_between_markers
 from core.scan import Case, choose, scan
-from core.training.devices import choose_device, device_name
+from core.training.devices import choose_device, here
 
 BLOCK = "balanced networks"
 REPEAT = 4
@@ -160,10 +160,9 @@ def balanced_networks(*, repeats: int, threads: int, readme: Path | None, size: 
         update_between_markers(readme, BLOCK, "", write=False)
     device = choose_device("cpu", threads)
     rows = [_row(name, size, repeats, device) for name in EXPERIMENTS]
-    where = f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     text = grid(tuple(rows[0]), rows) + (
-        f"\n\nT={size.steps} B={size.batch} {size.inputs}-{size.hidden}-{size.classes}; {where}, "
-        f"float32, forward and backward, medians of {repeats}"
+        f"\n\nT={size.steps} B={size.batch} {size.inputs}-{size.hidden}-{size.classes}; "
+        f"{here(device)}, forward and backward, medians of {repeats}"
     )
     if hasattr(os, "getloadavg"):
         text += f", while the machine's load was {os.getloadavg()[0]:.1f}"

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from core.bench import table
 from core.bench.gpu import SIZES, open_neuromorphic
 from core.bench.growth import growth_rows
@@ -15,7 +13,7 @@ from core.bench.row import Options, measure
 from core.bench.steps import Step, measure_step
 from core.bench.workloads import Workload, select
 from core.errors import UserError
-from core.training.devices import choose_device, device_name
+from core.training.devices import choose_device, here
 
 
 def bench(
@@ -55,10 +53,7 @@ def bench(
         raise UserError("--quick gives times that mean nothing: leave it out, or --readme")
     table.check_places(json_file, readme)
     options = Options(repeats, choose_device(device, threads), public_loop)
-    machine = (
-        f"{device_name(options.device)}, {torch.get_num_threads()} threads, "
-        f"torch {torch.__version__}, float32, medians of {repeats}"
-    )
+    machine = f"{here(options.device)}, medians of {repeats}"
     say(machine)
     rows: list[dict[str, Any]] = []
     done: dict[str, tuple[Workload | Step, dict[str, Any]]] = {}

@@ -21,7 +21,7 @@ from core.records.grid import grid
 from core.records.readme import update_between_markers
 from core.scan import Case, choose
 from core.surrogates import double_gaussian
-from core.training.devices import choose_device, device_name
+from core.training.devices import choose_device, here
 
 BLOCK = "own neuron"
 SIZES = ((100, 32, 64), (250, 64, 256), (500, 64, 512))
@@ -92,9 +92,8 @@ def own_neuron(*, repeats: int, threads: int, device: str, readme: Path | None) 
         update_between_markers(readme, BLOCK, "", write=False)
     chosen = choose_device(device, threads)
     rows = [_row(size, repeats, chosen) for size in SIZES]
-    where = f"{device_name(chosen)}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     text = grid(tuple(rows[0]), rows)
-    text += f"\n\n{where}, float32, forward and backward, medians of {repeats}"
+    text += f"\n\n{here(chosen)}, forward and backward, medians of {repeats}"
     if hasattr(os, "getloadavg"):
         text += f", while the machine's load was {os.getloadavg()[0]:.1f}"
     if readme is not None:

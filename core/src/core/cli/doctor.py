@@ -41,7 +41,9 @@ def _doctor(arguments: argparse.Namespace) -> None:
 def _cpu() -> Iterable[str]:
     import torch
 
-    return [f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads"]
+    from core.outside.text import counted
+
+    return [f"{os.cpu_count()} cores, torch uses {counted(torch.get_num_threads(), 'thread')}"]
 
 
 def _gpu() -> Iterable[str]:

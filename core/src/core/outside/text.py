@@ -131,6 +131,11 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 thread``, ``2 threads``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def shown(value: Any) -> str:
     """A value of others in a message: on one line, in printable characters, not too long."""
     if not isinstance(value, str | int | float | list | tuple | dict | None):

@@ -12,6 +12,7 @@ from core.config import config_hash, to_dict
 from core.config_fields import config_fields
 from core.errors import RunFailed
 from core.neurons import Neuron
+from core.outside.text import counted
 from core.paper.description import Paper, Task
 from core.paths import from_here
 from core.scan import Case, choose
@@ -118,7 +119,8 @@ def headline(
     return (
         f"{facts['model']} on {facts['data']['name']} ({facts['task']}): "
         f"{facts['parameters']} parameters, {samples}, seed {facts['seed']}\n"
-        f"device {facts['device']} ({facts['device_name']}), {facts['threads']} threads{why}, "
+        f"device {facts['device']} ({facts['device_name']}), "
+        f"{counted(facts['threads'], 'thread')}{why}, "
         f"backend {facts['backend']}, writing to {from_here(folder.path)}{after}"
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import UserError, explained
+from core.outside.text import counted
 from core.paths import from_here
 from core.records.places import find_paper
 from core.sweep.execute import execute, prepare
@@ -92,7 +93,8 @@ def run_all(
     called = Script(paper, file, threads or max(1, (cores or 1) // jobs))
     runs = prepare(called, planned, out)
     print(
-        f"{len(runs)} runs of {file}, {jobs} at once with {called.threads} threads each, in {out}"
+        f"{counted(len(runs), 'run')} of {file}, {jobs} at once with "
+        f"{counted(called.threads, 'thread')} each, in {out}"
     )
 
     def ended(run: Run) -> None:

@@ -8,6 +8,7 @@ import sys
 import torch
 
 from core.errors import UserError
+from core.outside.text import counted
 
 
 def choose_device(name: str, threads: int = 0) -> torch.device:
@@ -60,6 +61,12 @@ def device_name(device: torch.device) -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def here(device: torch.device) -> str:
+    """What a measured time depends on: machine, threads, version of PyTorch, for tables."""
+    threads = counted(torch.get_num_threads(), "thread")
+    return f"{device_name(device)}, {threads}, torch {torch.__version__}, float32"
 
 
 def peak_memory_mb(device: torch.device) -> float | None:

@@ -28,7 +28,7 @@ from core.neurons import PLIF
 from core.records.grid import grid
 from core.records.readme import update_between_markers
 from core.scan import scan
-from core.training.devices import device_name
+from core.training.devices import here
 from plif.config import Config
 from plif.models import SpikingNet
 from plif.nodes import ParametricLIFNode
@@ -262,8 +262,7 @@ def bench(repeats: int, threads: int, page: Path | None) -> str:
     events = reader_rows(repeats)
     tables = [grid(tuple(rows[0]), rows) for rows in (layers, steps, events)]
     text = "\n\n".join([*tables, ""])
-    text += f"{device_name(_CPU)}, {threads} threads, torch {torch.__version__}, float32, "
-    text += f"medians of {repeats}"
+    text += f"{here(_CPU)}, medians of {repeats}"
     if hasattr(os, "getloadavg"):
         text += f", while the machine's load was {os.getloadavg()[0]:.1f}"
     if page is not None:
