@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,22 @@ def test_a_row_is_complete() -> None:
     assert row["limit_ratio"] == row["seconds"] / row["limit_seconds"]
     assert 0.0 <= row["spike_rate"] < 1.0
     assert "T=5 B=4 16-16-16-16 recurrent" in said[-1]
+
+
+@pytest.mark.parametrize("name", STEPS)
+@torch.no_grad()
+def test_networks_spike_as_trained_ones(name: str) -> None:
+    step = replace(STEPS[name], steps=40, batch=8, sizes=(60, 40, 40, 5))
+    network = steps.build(step, "auto")
+    x_TBI, _ = steps._inputs(step, torch.device("cpu"))
+    torch.manual_seed(2)
+    rates = [float(spikes.mean()) for spikes in network(x_TBI).spikes_TBN]
+    assert rates == pytest.approx([step.spike_rate] * 2, rel=0.2)
+    again = steps.build(step, "reference").state_dict()
+    assert all(
+        torch.equal(value, again[key])
+        for key, value in steps.build(step, "auto").state_dict().items()
+    )
 
 
 def test_the_public_loop_may_be_left_out() -> None:

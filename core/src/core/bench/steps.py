@@ -29,8 +29,14 @@ from core.scan import Case, choose
 PATIENCE = 60.0
 
 
+#: Samples that are looked at to set the spike rate of a network, and how often.
+SAMPLES, ROUNDS = 16, 20
+#: Shift of a normalised current within which every neuron is silent or saturated.
+WIDEST = 50.0
+
+
 def build(step: Step, backend: str) -> Network:
-    """The network of a row, the same weights in every call."""
+    """The network of a row, the same weights in every call, at the spike rate of the row."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         *widths, classes = step.sizes
@@ -53,7 +59,32 @@ def build(step: Step, backend: str) -> Network:
             initial="uniform",
             backend=backend,
         )
-        return Network(hidden, readout)
+        network = Network(hidden, readout)
+    _set_rates(network, step)
+    return network
+
+
+@torch.no_grad()
+def _set_rates(network: Network, step: Step) -> None:
+    """Shift the batch norm of every hidden layer, one after the other, by bisection."""
+    x_TBI, _ = _inputs(replace(step, batch=min(step.batch, SAMPLES)), torch.device("cpu"))
+    *hidden, _ = network
+    for layer in hidden:
+        assert isinstance(layer, SpikingLayer)
+        before = {name: value.clone() for name, value in layer.norm.named_buffers()}
+        low, high = -WIDEST, WIDEST
+        for _ in range(ROUNDS):
+            middle = 0.5 * (low + high)
+            layer.norm.get_parameter("bias").fill_(middle)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(2)
+                spikes_TBH = layer(x_TBI).output_TBH
+            # those that dropout took away were spikes, too
+            rate = float((spikes_TBH != 0).float().mean()) / (1.0 - step.dropout)
+            low, high = (middle, high) if rate < step.spike_rate else (low, middle)
+        for name, value in before.items():
+            layer.norm.get_buffer(name).copy_(value)
+        x_TBI = spikes_TBH
 
 
 def public_forward(network: Network, x_BTI: Tensor) -> Tensor:
