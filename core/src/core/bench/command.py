@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.bench import table
+from core.bench import history, table
 from core.bench.gpu import SIZES, open_neuromorphic
 from core.bench.growth import growth_rows
 from core.bench.row import Options, measure
@@ -26,6 +26,7 @@ def bench(
     quick: bool,
     json_file: Path | None = None,
     readme: Path | None = None,
+    kept: Path | None = None,
     say: Callable[[str], object] = print,
 ) -> list[dict[str, Any]]:
     """Measure rows one after the other; write the files anew after every row.
@@ -39,6 +40,7 @@ def bench(
         quick: Tiny shapes: shows that everything runs, and nothing else.
         json_file: Where the rows go, so that a run that stops half-way has them.
         readme: File with the markers of the table.
+        kept: Folder of :mod:`core.bench.history`, to which a full run is added.
         say: Called with each row's progress, and with the table at the end.
 
     Raises:
@@ -51,7 +53,10 @@ def bench(
             raise UserError(f"{flag} must be at least 1, not {number}")
     if quick and readme is not None:
         raise UserError("--quick gives times that mean nothing: leave it out, or --readme")
+    if kept is not None and (quick or names is not None):
+        raise UserError("--history keeps full runs: leave out --quick and --rows")
     table.check_places(json_file, readme)
+    file = None if kept is None else history.place(kept)
     options = Options(repeats, choose_device(device, threads), public_loop)
     machine = f"{here(options.device)}, medians of {repeats}"
     say(machine)
@@ -77,4 +82,6 @@ def bench(
         table.write_json(rows, json_file)
     if readme is not None:
         table.write_readme(rows, machine, readme)
+    if file is not None:
+        history.keep(rows, machine, file)
     return rows

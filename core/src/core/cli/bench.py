@@ -31,6 +31,12 @@ def add(command: Command) -> None:
     bench.add_argument(
         "--readme", type=user_path, metavar="FILE", help="also write the table between its markers"
     )
+    bench.add_argument(
+        "--history",
+        type=user_path,
+        metavar="FOLDER",
+        help="also keep a full run as the commit's, and draw all that are kept",
+    )
 
 
 def _bench(arguments: argparse.Namespace) -> None:
@@ -67,4 +73,5 @@ def _bench(arguments: argparse.Namespace) -> None:
         quick=arguments.quick,
         json_file=arguments.json,
         readme=arguments.readme,
+        kept=arguments.history,
     )

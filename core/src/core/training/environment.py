@@ -22,7 +22,7 @@ _COMPUTED_FROM = (":(top)", ":(top,exclude)papers/*/results/*", ":(top,exclude)*
 
 def describe(device: torch.device, backend: str) -> dict[str, Any]:
     """Versions, commit, command and device of this process, JSON-able."""
-    commit, dirty = _commit()
+    commit, dirty = checked_out()
     return {
         "command": _command(),
         "commit": commit,
@@ -45,7 +45,7 @@ def _command() -> str:
     return shlex.join(["python", Path(sys.argv[0]).name, *without_folders(sys.argv[1:])])
 
 
-def _commit() -> tuple[str | None, bool | None]:
+def checked_out() -> tuple[str | None, bool | None]:
     """Commit of the checkout this package runs from, and whether tracked files were changed."""
     folder = Path(__file__).resolve().parent
 
