@@ -20,6 +20,9 @@ def add(command: Command) -> None:
     bench.add_argument(
         "--balanced", action="store_true", help="only networks of balanced neurons, likewise"
     )
+    bench.add_argument(
+        "--rates", action="store_true", help="only products by spikes beside dense ones, by rate"
+    )
     bench.add_argument("--repeats", type=int, default=5, help="timed passes; their median counts")
     bench.add_argument("--threads", type=int, default=2, help="processor threads of everybody")
     bench.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -58,6 +61,15 @@ def _bench(arguments: argparse.Namespace) -> None:
 
         print(
             balanced_networks(
+                repeats=arguments.repeats, threads=arguments.threads, readme=arguments.readme
+            )
+        )
+        return
+    if arguments.rates:
+        from core.bench.rates import spike_rates
+
+        print(
+            spike_rates(
                 repeats=arguments.repeats, threads=arguments.threads, readme=arguments.readme
             )
         )
