@@ -1,5 +1,6 @@
 """Layers: projection, normalisation, a neuron run over time, recurrence, dropout, readouts."""
 
+from core.layers.delay import AxonalDelay
 from core.layers.gated import GRULayer, LiGRULayer, MLPLayer, RNNLayer
 from core.layers.joint import Layer
 from core.layers.network import Network, NetworkOutput
@@ -9,6 +10,7 @@ from core.layers.sequence import LayerOutput, TracedOutput
 from core.layers.spiking import SpikingLayer
 
 __all__ = [
+    "AxonalDelay",
     "GRULayer",
     "Layer",
     "LayerOutput",

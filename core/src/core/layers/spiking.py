@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.layers.delay import AxonalDelay
 from core.layers.normalization import Normalization
 from core.layers.sequence import LayerOutput, TracedOutput
 from core.layers.shell import Shell
@@ -19,7 +20,7 @@ class SpikingLayer(Shell):
     r"""Any spiking neuron behind a normalised projection, with or without layer-wise recurrence.
 
         I_t = norm(W x_t + bias) + V0^T s_{t-1}
-        s_t = neuron(I_t);  y_t = dropout(s_t)
+        s_t = neuron(I_t);  y_t = dropout(delay(s)_t)
 
     ``V0`` is ``V`` with a zero diagonal: ``V0[i, j]`` leads from neuron ``i`` to neuron ``j``. The
     diagonal exists, and its gradient is zero. ``W`` is ``U(+-1/sqrt(I))``, ``V`` orthogonal; they
@@ -29,7 +30,9 @@ class SpikingLayer(Shell):
         inputs: ``I``.
         size: ``N``.
         neuron: Makes ``size`` neurons.
-        recurrent: Feed the spikes of the last step back through ``V0``.
+        recurrent: Feed the spikes of the last step back through ``V0``, without ``delay``.
+        delay: Makes ``size`` delays of what leaves the layer, such as
+            ``partial(AxonalDelay, initial=Uniform(0, 10), longest=10, learnable=True)``.
         normalization: See :class:`core.layers.shell.Shell`, as for the next four.
         bias: See there.
         bidirectional: See there.
@@ -47,6 +50,7 @@ class SpikingLayer(Shell):
         neuron: Callable[[int], Neuron],
         *,
         recurrent: bool = False,
+        delay: Callable[[int], AxonalDelay] | None = None,
         normalization: Normalization = "none",
         bias: bool = False,
         bidirectional: bool = False,
@@ -66,6 +70,7 @@ class SpikingLayer(Shell):
         self.W = self.projection()
         self.V = self.recurrence() if recurrent else None
         self.neuron = neuron(size)
+        self.delay = None if delay is None else delay(size)
         if self.V is not None:
             nn.init.orthogonal_(self.V.weight)
         self.norm = self.norm_of_current()
@@ -80,8 +85,17 @@ class SpikingLayer(Shell):
     ) -> LayerOutput | TracedOutput:
         """Output, spikes and final state; a state has ``[B, N]`` per field.
 
-        In a bidirectional layer that is ``[2 B, N]``, the reversed sequences second.
+        In a bidirectional layer that is ``[2 B, N]``, the reversed sequences second. The spikes are
+        those of the neurons, before delay and dropout.
+
+        Raises:
+            ValueError: A state for a layer with delays: spikes on their way are in none.
         """
+        if self.delay is not None and state is not None:
+            raise ValueError(
+                "a layer with delays runs whole sequences: no state holds the spikes on their way; "
+                "leave the state out"
+            )
         spikes_TBN, state, traces = scan(
             self.neuron,
             self.current(x_TBI, self.W, self.norm),
@@ -92,7 +106,8 @@ class SpikingLayer(Shell):
             record=record or (),
         )
         spikes_TBH = self.joined(spikes_TBN)
-        result = LayerOutput(self.drop(spikes_TBH), spikes_TBH, state)
+        sent_TBH = spikes_TBH if self.delay is None else self.joined(self.delay(spikes_TBN))
+        result = LayerOutput(self.drop(sent_TBH), spikes_TBH, state)
         if record is None:
             return result
         return result.traced({name: self.joined(trace) for name, trace in traces.items()})
