@@ -19,7 +19,7 @@ from core.errors import RunFailed, UserError
 from core.sweep.command import run_all
 from core.sweep.execute import execute, prepare
 from core.sweep.plan import plan, read_seeds, read_settings
-from core.sweep.process import Run, Script
+from core.sweep.process import Run, Script, step_back
 
 from .records.conftest import make_paper
 
@@ -103,6 +103,27 @@ def test_every_run_ends_and_none_is_run_twice(
     assert told.endswith("mean, deviation and curves: core compare runs/sweep\n")
     sweep("--seeds", "0-2", "--set", "neuron=brf,rf", "--jobs", "2")
     assert len(starts(out)) == 6, "two new ones"
+
+
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="no priorities here")
+def test_runs_step_back_behind_other_work() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE,
+                          start_new_session=True) as process:  # fmt: skip
+        step_back(process.pid, 7)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == 7
+        group = Path(f"/proc/{process.pid}/autogroup")
+        if group.exists():
+            assert group.read_text().split()[-1] in ("7", "0")  # 0: too soon after another change
+        process.communicate(b"\n")
+    step_back(process.pid, 7)  # gone by now
+
+
+def test_only_so_far_back(paper: Path) -> None:
+    for wrong in ("-1", "20"):
+        with pytest.raises(UserError, match=f"from 0 to 19, not {wrong}"):
+            sweep("--seeds", "0", "--nice", wrong)
+    sweep("--seeds", "0", "--nice", "1", "--out", str(paper / "sweep"))
+    assert len(starts(paper / "sweep")) == 1
 
 
 def test_an_interrupted_run_goes_on(paper: Path) -> None:

@@ -18,6 +18,9 @@ def add(command: Command) -> None:
     )
     sweep.add_argument("--seeds", default="0-4", metavar="0-4", help="one run each (0-4)")
     sweep.add_argument("--set", nargs="+", metavar="KEY=A,B", help="settings, in every combination")
+    sweep.add_argument(
+        "--nice", type=int, default=0, metavar="N", help="step back behind other work, 0 to 19 (0)"
+    )
     sweep.add_argument("--jobs", type=int, metavar="N", help="runs at once; default one a core")
     sweep.add_argument(
         "--threads", type=int, metavar="N", help="of each run; default the cores divided by jobs"

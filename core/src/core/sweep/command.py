@@ -43,6 +43,7 @@ def sweep(arguments: argparse.Namespace) -> None:
         out=out,
         jobs=arguments.jobs,
         threads=arguments.threads,
+        nice=arguments.nice,
         record=arguments.record,
         trial=arguments.trial,
         keep_weights=arguments.keep_weights,
@@ -58,6 +59,7 @@ def run_all(
     out: Path,
     jobs: int | None = None,
     threads: int | None = None,
+    nice: int = 0,
     record: bool = False,
     trial: bool = False,
     keep_weights: bool = False,
@@ -72,6 +74,7 @@ def run_all(
         out: Their folders go below.
         jobs: Runs at once; by default one per processor core, and no more than there are runs.
         threads: Of every run; by default the cores divided by ``jobs``.
+        nice: How far the runs step back behind other work, 0 to 19.
         record: Record each run that finishes.
         trial: Record trials, too, see :func:`core.records.changes.refuse_trial`.
         keep_weights: Also keep its weights.
@@ -90,7 +93,9 @@ def run_all(
     jobs = min(cores or 1, len(planned)) if jobs is None else jobs
     if jobs < 1 or (threads is not None and threads < 1):
         raise UserError("--jobs and --threads must be at least 1")
-    called = Script(paper, file, threads or max(1, (cores or 1) // jobs))
+    if not 0 <= nice <= 19:
+        raise UserError(f"--nice is a number from 0 to 19, not {nice}")
+    called = Script(paper, file, threads or max(1, (cores or 1) // jobs), nice)
     runs = prepare(called, planned, out)
     print(
         f"{counted(len(runs), 'run')} of {file}, {jobs} at once with "

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,11 +76,13 @@ class Script:
         paper: Folder of the paper, where it is called.
         file: Its name, such as ``train_smnist.py``.
         threads: Of each process.
+        nice: Of each process, from 0 to 19: others come first.
     """
 
     paper: Path
     file: str
     threads: int = 1
+    nice: int = 0
 
     def command(self, *arguments: str) -> list[str]:
         """For :mod:`subprocess`."""
@@ -120,6 +123,20 @@ def start(run: Run, script: Script) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches this process alone, which passes it on
         )
+    if script.nice:
+        step_back(run.process.pid, script.nice)
+
+
+def step_back(pid: int, nice: int) -> None:
+    """Let others come first; nothing where the system has no such thing.
+
+    On Linux every session of its own is a group that shares the processor with the other groups
+    whatever its processes say, so that the group has to be told.
+    """
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
 
 
 def stop(runs: Sequence[Run]) -> None:
