@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,20 +14,13 @@ from core.bench.command import bench
 from core.bench.row import Options
 from core.bench.workloads import STEPS, Step, select
 
+quickly = partial(bench, repeats=1, device="cpu", threads=1, public_loop=True, quick=True)
 SMALL = Step("small", "AdLIF", True, 6, 3, (7, 5, 5, 4), tiny=True)
 
 
 def test_a_row_is_complete() -> None:
     said: list[str] = []
-    (row,) = bench(
-        ["radlif-512-step"],
-        repeats=1,
-        device="cpu",
-        threads=1,
-        public_loop=True,
-        quick=True,
-        say=said.append,
-    )
+    (row,) = quickly(["radlif-512-step"], say=said.append)
     assert row["workload"] == "radlif-512-step"
     assert (row["backend"], row["public_loop"]) == ("cpu", "measured")
     assert row["speedup"] == row["reference_seconds"] / row["seconds"]
@@ -58,15 +52,7 @@ def test_the_public_loop_may_be_left_out() -> None:
 
 def test_a_long_public_loop_is_timed_at_three_lengths() -> None:
     said: list[str] = []
-    (row,) = bench(
-        ["silif-step"],
-        repeats=1,
-        device="cpu",
-        threads=1,
-        public_loop=True,
-        quick=True,
-        say=said.append,
-    )
+    (row,) = quickly(["silif-step"], say=said.append)
     assert row["public_loop"] == "measured"
     assert [steps for steps, _ in row["public_loop_points"]] == [2, 4, 15]
     assert row["public_loop_seconds"] == row["public_loop_points"][-1][1]

@@ -18,6 +18,8 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true", help="write results/speed.md")
     options = parser.parse_args()
+    if min(options.repeats, options.threads) < 1:
+        parser.error("--repeats and --threads must be at least 1")
 
     from brf.config import PAPER
     from brf.speed import markdown, measure, of_task

@@ -12,6 +12,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="processor threads")
     parser.add_argument("--write", action="store_true", help="write results/speed.md")
     options = parser.parse_args()
+    if min(options.repeats, options.threads) < 1:
+        parser.error("--repeats and --threads must be at least 1")
     from core.records.readme import update_between_markers
     from core.training.devices import choose_device, here
     from silif.config import PAPER

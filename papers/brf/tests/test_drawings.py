@@ -118,6 +118,14 @@ def test_recipes_of_the_table() -> None:
     assert speed.of_task("shd", regenerated=True).data == "regenerated"
 
 
+def test_bad_numbers_are_refused_before_anything_is_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for flags in (("--repeats", 0), ("--threads", 0)):
+        assert call("bench", *flags) == 2
+        assert "must be at least 1" in capsys.readouterr().err
+
+
 def test_recorded_hours() -> None:
     def run(seconds: float, done: int) -> Record:
         fields = {"kind": "train", "config_file": "configs/ecg_brf.yaml", "epochs_planned": 400}
