@@ -66,9 +66,9 @@ def unknown_processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise RuntimeError("Unable to find target for this triple")
 
     monkeypatch.setattr(machine, "compiler", unknown)
-    backend.missing.cache_clear()
+    backend._missing.cache_clear()
     yield
-    backend.missing.cache_clear()
+    backend._missing.cache_clear()
 
 
 def test_a_machine_that_llvm_cannot_serve(unknown_processor: None) -> None:

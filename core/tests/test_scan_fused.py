@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from core.neurons import BRF, LIF, AdLIF
 from core.scan import scan
-from core.scan.cpu import function, machine
+from core.scan.cpu import launch, machine, passes
 from core.scan.cpu.kernel import CpuVariant
 from core.scan.cpu.machine import this_machine
 
@@ -86,15 +86,15 @@ def test_shapes_at_the_seams(shape: tuple[int, int, int], recurrent: bool) -> No
 @pytest.mark.parametrize(("vector_bytes", "fma"), [(16, False), (32, True)])
 def test_narrower_processors(vector_bytes: int, fma: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     narrow = replace(this_machine(), vector_bytes=vector_bytes, fma=fma, registers=16)
-    for module in (function, machine):
+    for module in (launch, passes, machine):
         monkeypatch.setattr(module, "this_machine", lambda: narrow)
-    function._kernel.cache_clear()
+    launch._kernel.cache_clear()
     try:
         for name, recurrent in (("AdLIF", True), ("BRF", True), ("BRF", False)):
             run = Run(name, (30, 11, 37), recurrent=recurrent, masked=True)
             assert_same(run(FUSED), run("reference"), 1e-5)
     finally:
-        function._kernel.cache_clear()
+        launch._kernel.cache_clear()
 
 
 def test_both_directions_and_repeated_steps() -> None:
@@ -111,15 +111,15 @@ def test_both_directions_and_repeated_steps() -> None:
 def test_large_sequences_are_written_past_the_caches(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(function, "LARGE", 0)
+    monkeypatch.setattr(launch, "LARGE", 0)
     seen: list[bool] = []
-    kernel = function._kernel
+    kernel = launch._kernel
 
     def watched(direction: str, variant: CpuVariant, name: str) -> Any:
         seen.append(variant.stream)
         return kernel(direction, variant, name)
 
-    monkeypatch.setattr(function, "_kernel", watched)
+    monkeypatch.setattr(launch, "_kernel", watched)
     run = Run("BRF", (40, 50, size))
     assert_same(run(FUSED), run("reference"), 1e-5)
     assert seen == [size == 64] * 2  # rows of 60 are no whole vectors

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.neurons import ALIF, BRF, LIF, AdLIF, BoundedLIF, CSiLIF, Neuron
 from core.scan import scan
-from core.scan.cpu import backward, function
+from core.scan.cpu import backward, launch
 from core.scan.graph import Node, StepGraph
 from core.scan.kinds import graph_of
 from core.scan.rules import Builder
@@ -91,10 +91,10 @@ def share(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 
     def choose(tenths: int) -> None:
         monkeypatch.setattr(backward, "OPEN_TENTHS", tenths)
-        function._kernel.cache_clear()
+        launch._kernel.cache_clear()
 
     yield choose
-    function._kernel.cache_clear()
+    launch._kernel.cache_clear()
 
 
 def gradients(neuron: Neuron, current: Tensor, weight: Tensor, backend: str) -> list[Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from core.neurons import PLIF
 from core.neurons.leaky import SpikeAndPotential
 from core.scan import scan
-from core.scan.cpu import arrays, function
+from core.scan.cpu import arrays, launch, passes
 
 from .scan_cases import Run, assert_same
 
@@ -22,14 +22,14 @@ STEPS, BATCH, SIZE = 8, 4, 2048
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Elements of every array that is taken."""
     sizes: list[int] = []
-    take = function.empty
+    take = passes.empty
 
     def counted(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         array = take(shape, dtype)
         sizes.append(array.numel())
         return array
 
-    for module in (function, arrays):
+    for module in (launch, passes, arrays):
         monkeypatch.setattr(module, "empty", counted)
     return sizes
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from core.layers import Layer
 from core.neurons import LIF, BalancedLIF, Neuron
 from core.scan import scan
-from core.scan.cpu import function
+from core.scan.cpu import launch
 
 CASES: dict[str, tuple[type[Neuron], dict[str, Any]]] = {
     "alone": (LIF, {}),
@@ -33,7 +33,7 @@ def spent(x_TBN: Tensor, neuron: Neuron, given: dict[str, Any], *, spend: bool =
 def test_the_output_is_the_same_in_the_memory_of_the_current(
     name: str, stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(function, "LARGE", 0 if stream else 1 << 60)
+    monkeypatch.setattr(launch, "LARGE", 0 if stream else 1 << 60)
     kind, given = CASES[name]
     torch.manual_seed(0)
     neuron = kind(37, firing="single_published") if kind is BalancedLIF else kind(37)

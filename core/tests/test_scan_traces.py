@@ -14,7 +14,7 @@ from core.buffers import empty
 from core.neurons import BRF, LI, LIF
 from core.neurons.base import Neuron
 from core.scan import scan
-from core.scan.cpu import function
+from core.scan.cpu import launch, passes
 from core.scan.cpu.kernel import CpuVariant
 
 from .scan_cases import NEURONS, Run, assert_same
@@ -92,7 +92,7 @@ def test_shapes_at_the_seams(shape: tuple[int, int, int], recurrent: bool) -> No
 def test_large_traces_are_written_past_the_caches(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(function, "LARGE", 0)
+    monkeypatch.setattr(launch, "LARGE", 0)
     run = Run("BRF", (40, 50, size), traced=True)
     assert_same(run("cpu"), run("reference"), 1e-5)
 
@@ -166,13 +166,13 @@ def test_the_order_of_names_is_that_of_traces_and_of_no_kernel(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     directions: list[tuple[int, ...]] = []
-    kernel = function._kernel
+    kernel = launch._kernel
 
     def seen(direction: str, variant: CpuVariant, name: str) -> Any:
         directions.append(variant.traces)
         return kernel(direction, variant, name)
 
-    monkeypatch.setattr(function, "_kernel", seen)
+    monkeypatch.setattr(launch, "_kernel", seen)
     neuron, current = BRF(4), torch.rand(5, 2, 4)
     onward = scan(neuron, current, backend="cpu", record=("u", "v"))[2]
     back = scan(neuron, current, backend="cpu", record=("v", "u"))[2]
@@ -188,7 +188,7 @@ def test_only_what_was_asked_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> Non
         made.append(tuple(shape))
         return empty(shape, dtype)
 
-    monkeypatch.setattr(function, "empty", counted)
+    monkeypatch.setattr(passes, "empty", counted)
     sequences = []
     for fields in ((), ("u",), ("u", "v")):
         made.clear()

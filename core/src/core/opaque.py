@@ -3,6 +3,10 @@
 PyTorch knows their values and the derivative that they give it. Whoever needs more, the operations
 themselves, must get PyTorch's own instead (:func:`watched`), an error that says so
 (:func:`differentiable_once`), or leave them alone (:func:`uncompiled`).
+
+``torch.compile`` and ``torch.export`` put a kernel into their graphs where it is a registered
+operator. Eager code calls the kernel itself: the dispatch of an operator takes tens of
+microseconds, and its first call imports PyTorch's compiler.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ R = TypeVar("R")
 
 def watched(*tensors: Any) -> str | None:
     """Why PyTorch must see the operations on these tensors, or None where values are enough."""
+    if torch.compiler.is_compiling():
+        return "torch.compile and torch.export take PyTorch's own operations"
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return "torch.func transforms PyTorch's own operations alone"
     if forward_ad._current_level >= 0:
@@ -34,9 +40,12 @@ def watched(*tensors: Any) -> str | None:
             continue
         if type(tensor) not in (Tensor, nn.Parameter):
             return f"it takes plain tensors, not {type(tensor).__name__}"
-        if torch.is_autocast_enabled(tensor.device.type):
-            return "autocast chooses the precision of PyTorch's own operations alone"
     return None
+
+
+def recast(tensor: Tensor) -> str | None:
+    """Why PyTorch chooses the precision of a product with this tensor, or None."""
+    return "autocast" if torch.is_autocast_enabled(tensor.device.type) else None
 
 
 class _Tie(torch.autograd.Function):
@@ -94,6 +103,16 @@ def differentiable_once(what: str) -> Callable[[Callable[..., R]], Callable[...,
         return guarded
 
     return decorated
+
+
+def asked_once(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that ``torch.compile`` calls while it compiles, and takes the answer as given.
+
+    It must answer the same as long as its arguments and the machine are the same.
+    """
+    # What torch.compiler.assume_constant_result does, which imports the compiler (seconds).
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
 
 
 def uncompiled(function: Callable[P, R]) -> Callable[P, R]:

@@ -42,10 +42,11 @@ from torch import Tensor
 Derivative = Callable[[Tensor], Tensor]
 
 
-class _Heaviside(torch.autograd.Function):
-    """``Theta`` forwards, ``gradient * psi(x)`` backwards."""
+class _Compiled(torch.autograd.Function):
+    """``Theta`` forwards, ``gradient * psi(x)`` backwards.
 
-    generate_vmap_rule = True
+    What ``torch.compile`` can read, which takes no function with a ``jvp``.
+    """
 
     @staticmethod
     def forward(x: Tensor, surrogate: Surrogate) -> Tensor:
@@ -55,12 +56,22 @@ class _Heaviside(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Tensor, Surrogate], output: Tensor) -> None:
         x, ctx.surrogate = inputs
         ctx.save_for_backward(x)
-        ctx.save_for_forward(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
         return gradient * ctx.surrogate.derivative(x), None
+
+
+class _Heaviside(_Compiled):
+    """The same, also for forward mode and ``torch.func.vmap``."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Surrogate], output: Tensor) -> None:
+        _Compiled.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(inputs[0])
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
@@ -86,7 +97,8 @@ class Surrogate:
 
     def __call__(self, x: Tensor) -> Tensor:
         """``Theta(x)``, with ``psi(x)`` as its derivative."""
-        spikes: Tensor = _Heaviside.apply(x, self)
+        function = _Compiled if torch.compiler.is_compiling() else _Heaviside
+        spikes: Tensor = function.apply(x, self)
         return spikes
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Surrogate:

@@ -5,11 +5,13 @@ Hooks of modules do not see them: layers compute by functions, on weights that t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -39,10 +41,16 @@ def onlooker() -> Onlooker | None:
 
 @contextmanager
 def shown_to(somebody: Onlooker) -> Iterator[None]:
-    """Let somebody look on; the last one who asked does."""
+    """Let somebody look on; the last one who asked does.
+
+    Compiled models run eagerly meanwhile: nobody sees into their graphs.
+    """
     token = _onlooker.set(somebody)
+    # PyTorch's compiler takes seconds to import, and who has not does not compile.
+    compiles = "torch._dynamo" in sys.modules
     try:
-        yield
+        with torch.compiler.set_stance("force_eager") if compiles else nullcontext():
+            yield
     finally:
         _onlooker.reset(token)
 

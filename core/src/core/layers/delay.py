@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.neurons.base import Init, Normal, Uniform
-from core.opaque import uncompiled, watched
+from core.opaque import watched
 from core.scan.cpu.backend import missing
 
 
@@ -66,7 +66,6 @@ class AxonalDelay(nn.Module):
         return f"{len(self.delay)}, {kind}, up to {self.longest} steps"
 
 
-@uncompiled
 def delayed(x_TBN: Tensor, delay_N: Tensor) -> Tensor:
     """``x`` as :class:`AxonalDelay` passes it on, ``delay`` in steps and not below 0."""
     if _left_to_pytorch(x_TBN, delay_N) is not None:

@@ -7,9 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.opaque import uncompiled, watched
+from core.opaque import watched
 from core.scan.cpu.backend import missing
 from core.tap import onlooker
+
+#: The least of 64 bits.
+LEAST = -(1 << 63)
 
 
 class Dropout(nn.Module):
@@ -44,11 +47,13 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
-@uncompiled
 def _drop(x: Tensor, p: float) -> Tensor:
     if _left_to_pytorch(x) is not None:
         return nn.functional.dropout(x, p)
-    seed = int(torch.empty((), dtype=torch.int64).random_(-(1 << 63), None))
+    if torch.compiler.is_compiling():
+        # The same draw of the generator: PyTorch cannot print the operator of the other in a graph.
+        return dropout(x, p, torch.randint(LEAST, -(LEAST + 1), ()) ^ LEAST)
+    seed = int(torch.empty((), dtype=torch.int64).random_(LEAST, None))
     result: Tensor = _Dropout.apply(x, p, seed)
     return result
 
@@ -59,7 +64,13 @@ def _left_to_pytorch(x: Tensor) -> str | None:
         return f"on {x.device.type}"
     if x.dtype not in (torch.float32, torch.float64):
         return f"its kernel takes float32 or float64, not {x.dtype}"
-    return watched(x) or missing()
+    return missing() or (None if torch.compiler.is_compiling() else watched(x))
+
+
+def _forward(x: Tensor, p: float, seed: int) -> Tensor:
+    from core.scan.cpu.dropout import drop
+
+    return drop(x.contiguous(), p, seed)
 
 
 class _Dropout(torch.autograd.Function):
@@ -67,11 +78,32 @@ class _Dropout(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, p: float, seed: int) -> Tensor:
-        from core.scan.cpu.dropout import drop
-
         ctx.p, ctx.seed = p, seed
-        return drop(x.contiguous(), p, seed)
+        return _forward(x, p, seed)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return _Dropout.apply(gradient, ctx.p, ctx.seed), None, None
+
+
+@torch.library.custom_op("core::dropout", mutates_args=())
+def dropout(x: Tensor, p: float, seed: Tensor) -> Tensor:
+    """The same as an operator in graphs; the seed is a number that each of its runs draws."""
+    return _forward(x, p, int(seed))
+
+
+@dropout.register_fake
+def _(x: Tensor, p: float, seed: Tensor) -> Tensor:
+    return x.new_empty(x.shape)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, float, Tensor], output: Tensor) -> None:
+    _, ctx.p, seed = inputs
+    ctx.save_for_backward(seed)
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    return dropout(gradient, ctx.p, *ctx.saved_tensors), None, None
+
+
+dropout.register_autograd(_backward, setup_context=_keep)

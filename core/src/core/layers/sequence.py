@@ -80,7 +80,7 @@ class SequenceModule(nn.Module):
 
     def forward(
         self,
-        x_TBI: Tensor,
+        x_TBI: Tensor | LayerOutput | TracedOutput,
         state: Any = None,
         generator: torch.Generator | None = None,
         record: Sequence[str] | None = None,
@@ -88,7 +88,8 @@ class SequenceModule(nn.Module):
         """Run over all steps.
 
         Args:
-            x_TBI: Input, ``[B, T, I]`` with ``batch_first``.
+            x_TBI: Input, ``[B, T, I]`` with ``batch_first``; or all that the layer before gives, as
+                ``torch.nn.Sequential`` hands it on.
             state: State before the first step, None for the module's own.
             generator: Where whatever is random is drawn from (deleted spikes, a random initial
                 state); None for PyTorch's global one, from which dropout always draws.
@@ -103,6 +104,8 @@ class SequenceModule(nn.Module):
             ValueError: The input has another rank or other features, or other samples than the
                 state; or there is no such field.
         """
+        if isinstance(x_TBI, LayerOutput | TracedOutput):
+            x_TBI = x_TBI.output_TBH
         name = type(self).__name__
         x_TBI = time_first(x_TBI, self.inputs, name, batch_first=self.batch_first)
         self._check_samples(x_TBI, state)

@@ -23,10 +23,11 @@ def winner(values: Tensor) -> Tensor:
     return torch.zeros_like(values).scatter(-1, values.argmax(-1, keepdim=True), 1.0)
 
 
-class _WinnerTakesAll(torch.autograd.Function):
-    """One spike per row of ``potential``; the boxcar of the distance to threshold backwards."""
+class _Compiled(torch.autograd.Function):
+    """One spike per row of ``potential``; the boxcar of the distance to threshold backwards.
 
-    generate_vmap_rule = True
+    What ``torch.compile`` can read, which takes no function with a ``jvp``.
+    """
 
     @staticmethod
     def forward(potential: Tensor, threshold: Tensor | float, published: bool) -> Tensor:
@@ -37,14 +38,25 @@ class _WinnerTakesAll(torch.autograd.Function):
         ctx: Any, inputs: tuple[Tensor, Tensor | float, bool], output: Tensor
     ) -> None:
         potential, threshold, published = inputs
-        distance = (output if published else potential) - threshold
-        ctx.save_for_backward(distance)
-        ctx.save_for_forward(distance)
+        ctx.save_for_backward((output if published else potential) - threshold)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (distance,) = ctx.saved_tensors
         return gradient * boxcar.derivative(distance), None, None
+
+
+class _WinnerTakesAll(_Compiled):
+    """The same, also for forward mode and ``torch.func.vmap``."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor | float, bool], output: Tensor
+    ) -> None:
+        _Compiled.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(*ctx.to_save)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
@@ -69,5 +81,6 @@ def winner_takes_all(potential: Tensor, threshold: Tensor | float, *, published:
         threshold: ``[N]``, or a number.
         published: Which gradient.
     """
-    spikes: Tensor = _WinnerTakesAll.apply(potential, threshold, published)
+    function = _Compiled if torch.compiler.is_compiling() else _WinnerTakesAll
+    spikes: Tensor = function.apply(potential, threshold, published)
     return spikes

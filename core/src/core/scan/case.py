@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from core.neurons.base import Neuron
-from core.scan.graph import StepGraph
+from core.scan.graph import StepGraph, Unfusable
 from core.scan.kinds import graph_of
 
 Traces = dict[str, Tensor]
@@ -47,7 +48,24 @@ class Case:
     @cached_property
     def graph(self) -> StepGraph:
         """The neuron's step, for a fused backend; raises :class:`core.scan.graph.Unfusable`."""
-        masked = self.spike_mask_TBN is not None
-        return graph_of(
-            self.neuron, self.current_TBN.dtype, masked=masked, coefficients=self.coefficients
+        return fusable(
+            self.neuron,
+            self.current_TBN.dtype,
+            masked=self.spike_mask_TBN is not None,
+            recurrent=self.recurrent_weight is not None,
+            coefficients=self.coefficients,
         )
+
+
+def fusable(
+    neuron: Neuron, dtype: torch.dtype, *, masked: bool, recurrent: bool, coefficients: Any = None
+) -> StepGraph:
+    """The graph of :func:`core.scan.kinds.graph_of`, where a kernel can run it.
+
+    Raises:
+        Unfusable: As there; also where what recurrence reads is not what the neuron gives.
+    """
+    graph = graph_of(neuron, dtype, masked=masked, coefficients=coefficients)
+    if recurrent and graph.forward[0] != graph.forward[-1]:
+        raise Unfusable("its output is not the spike that its state keeps")
+    return graph

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.neurons.base import Neuron
-from core.opaque import uncompiled
-from core.scan import reference
+from core.opaque import asked_once, uncompiled
+from core.scan import compiled, reference
 from core.scan.case import Case, Traces
 from core.scan.cpu import backend as cpu
 from core.scan.fields import known, to_record
@@ -97,7 +97,7 @@ def choose(case: Case, backend: str = "auto") -> Backend:
     Raises:
         UserError: Unknown name, or the named backend does not support the case.
     """
-    name = backend if backend != "auto" else os.environ.get("SNN_BACKEND", "auto")
+    name = _name(backend)
     if name == "auto":
         return _fastest(case)
     for candidate in BACKENDS:
@@ -114,9 +114,14 @@ def choose(case: Case, backend: str = "auto") -> Backend:
 
 def refuse_unknown(backend: str) -> None:
     """Raise UserError where no backend is called ``backend``, before there is a case to run."""
-    name = backend if backend != "auto" else os.environ.get("SNN_BACKEND", "auto")
+    name = _name(backend)
     if name not in ("auto", *(known.name for known in BACKENDS)):
         raise _unknown(name)
+
+
+@asked_once
+def _name(backend: str) -> str:
+    return backend if backend != "auto" else os.environ.get("SNN_BACKEND", "auto")
 
 
 def _unknown(name: str) -> UserError:
@@ -181,7 +186,6 @@ def scan(
 ) -> tuple[Tensor, Any, Traces]: ...
 
 
-@uncompiled
 def scan(
     neuron: Neuron,
     current_TBN: Tensor,
@@ -229,18 +233,59 @@ def scan(
             spike, or a field that the state does not have.
         UserError: A backend that is unknown or cannot take the case.
     """
-    fields = to_record(record, neuron.State._fields, _state(neuron))
-    case = Case(
-        *(neuron, current_TBN, recurrent_weight, spike_mask_TBN),
-        *(dict(pathways or {}), fields, spend_current),
+    arguments = (
+        *(neuron, current_TBN, recurrent_weight, spike_mask_TBN, dict(pathways or {})),
+        *(to_record(record, neuron.State._fields, _state(neuron)), spend_current),
     )
+    device = current_TBN.device.type
+    if torch.is_autocast_enabled(device):
+        with torch.autocast(device, enabled=False):
+            found = _run(_single(arguments), _single(state), backend, generator)
+    else:
+        found = _run(arguments, state, backend, generator)
+    return found[:2] if record is None else found
+
+
+def _single(values: Any) -> Any:
+    """The same in single precision where it is less: what autocast gives to long sums."""
+    if isinstance(values, Tensor):
+        return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+    if isinstance(values, dict):
+        return {name: _single(value) for name, value in values.items()}
+    if hasattr(values, "_fields"):
+        return type(values)(*[_single(value) for value in values])
+    return tuple([_single(value) for value in values]) if type(values) is tuple else values
+
+
+def _run(
+    arguments: tuple[Any, ...], state: Any, backend: str, generator: torch.Generator | None
+) -> tuple[Tensor, Any, Traces]:
+    """As :func:`scan`; the arguments are those of :class:`Case`."""
+    if not torch.compiler.is_compiling():
+        return _eager(arguments, state, backend, generator)
+    case = Case(*arguments)
+    _check(case)
+    found = None
+    if generator is None and _name(backend) in ("auto", "cpu"):
+        found = compiled.run(case, state)
+    return _uncompiled(arguments, state, backend, generator) if found is None else found
+
+
+def _eager(
+    arguments: tuple[Any, ...], state: Any, backend: str, generator: torch.Generator | None
+) -> tuple[Tensor, Any, Traces]:
+    case = Case(*arguments)
     _check(case)
     chosen = choose(case, backend)
-    before = neuron.initial_state(current_TBN.shape[1], generator) if state is None else state
+    neuron, batch = case.neuron, case.current_TBN.shape[1]
+    before = neuron.initial_state(batch, generator) if state is None else state
     output_TBN, after, traces = chosen.run(case, before)
     if (looking := onlooker()) is not None:
         looking.scanned(case, state, output_TBN, chosen.name)
-    return (output_TBN, after) if record is None else (output_TBN, after, traces)
+    return output_TBN, after, traces
+
+
+_uncompiled = uncompiled(_eager)
 
 
 def _state(neuron: Neuron) -> str:

@@ -25,6 +25,21 @@ TWICE = "a fused scan has no gradients of gradients; run it with backend='refere
 
 def refusal(case: Case) -> str | None:
     """Why no kernel takes the case, or None."""
+    if reason := unlike(case):
+        return reason
+    coefficients = case.coefficients if isinstance(case.coefficients, tuple) else ()
+    current, pathways = case.current_TBN, case.pathways.values()
+    if reason := watched(current, case.recurrent_weight, *pathways, *coefficients):
+        return reason
+    try:
+        _ = case.graph
+    except Unfusable as error:
+        return str(error)
+    return None
+
+
+def unlike(case: Case) -> str | None:
+    """Why no kernel takes tensors such as these, or None."""
     current = case.current_TBN
     tensors = {"recurrent weight": case.recurrent_weight, "spike mask": case.spike_mask_TBN}
     tensors |= {f"pathway {name!r}": weight for name, weight in case.pathways.items()}
@@ -37,19 +52,10 @@ def refusal(case: Case) -> str | None:
                 f"{what} is {tensor.dtype} on {tensor.device}, "
                 f"the current {current.dtype} on {current.device}"
             )
-    coefficients = case.coefficients if isinstance(case.coefficients, tuple) else ()
-    if reason := watched(current, case.recurrent_weight, *case.pathways.values(), *coefficients):
-        return reason
     if current.dtype not in (torch.float32, torch.float64):
         return f"it computes in float32 and float64, not {current.dtype}"
     if case.spike_mask_TBN is not None and case.spike_mask_TBN.requires_grad:
         return "it gives no gradient of the spike mask"
-    try:
-        graph = case.graph
-    except Unfusable as error:
-        return str(error)
-    if case.recurrent_weight is not None and graph.forward[0] != graph.forward[-1]:
-        return "its output is not the spike that its state keeps"
     return None
 
 
@@ -65,13 +71,9 @@ def has_kernels(neuron: Neuron, dtype: torch.dtype) -> bool:
 def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any, Traces]:
     """Run a case that :func:`refusal` lets pass. See :func:`core.scan.scan`."""
     current, neuron = case.current_TBN, case.neuron
-    batch, neurons = current.shape[1:]
-    if batch == 0:  # nothing to compute, and yet part of autograd's graph
+    if current.shape[1] == 0:  # nothing to compute, and yet part of autograd's graph
         return reference.run(case, state)
-    coefficients = [
-        c if c.dim() == 0 or c.shape == (neurons,) else c.expand(neurons) for c in case.coefficients
-    ]
-    before = [s.expand(batch, neurons) for s in state]
+    coefficients, before = plain(case.coefficients, state, current)
     # In the order of the state, whatever was asked for first: it is the same kernel.
     names = [name for name in neuron.State._fields if name in case.record]
     recorded = tuple(map(neuron.State._fields.index, names))
@@ -81,3 +83,10 @@ def run(case: Case, state: Any, apply: Apply) -> tuple[Tensor, Any, Traces]:
     )
     after, found = rest[: len(before)], dict(zip(names, rest[len(before) :], strict=True))
     return output, neuron.State(*after), {name: found[name] for name in case.record}
+
+
+def plain(coefficients: Any, state: Any, current_TBN: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Coefficients as 0-d or ``[N]``, fields of the state as ``[B, N]``."""
+    batch, neurons = current_TBN.shape[1:]
+    made = [c if c.dim() == 0 or c.shape == (neurons,) else c.expand(neurons) for c in coefficients]
+    return made, [field.expand(batch, neurons) for field in state]

@@ -11,7 +11,7 @@ import torch
 from core.scan.graph import COMPARISONS, LOGIC, WINNER, Node, Unfusable
 
 #: The place of a row's largest value: for :func:`_scatter` alone, no kernel computes it as such.
-_PLACE = "argmax"
+PLACE = "argmax"
 
 
 #: How a step says what a kernel takes.
@@ -30,7 +30,7 @@ class Builder:
         """The node ``op(*args)``; truth values in arithmetic count as 0 and 1."""
         if op not in ("input", "const", "to_float"):
             args = tuple(self._fit(op, place, arg) for place, arg in enumerate(args))
-        if op not in ("input", "const") and any(self.nodes[arg].op == _PLACE for arg in args):
+        if op not in ("input", "const") and any(self.nodes[arg].op == PLACE for arg in args):
             raise Unfusable("its step computes with the place of a largest value; " + ROW)
         key = (op, *args)
         if key not in self._known:
@@ -265,12 +265,12 @@ def _argmax(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
     # Placeholders have no dimension for samples: counted from the front, it would be another one.
     if [b.nodes[arg].args[0] for arg in args[1:]] != [-1.0, 1.0]:
         raise Unfusable("its step looks for a largest value otherwise than along neurons; " + ROW)
-    return b.add(_PLACE, args[0])
+    return b.add(PLACE, args[0])
 
 
 def _scatter(b: Builder, args: list[Any], _: dict[str, Any]) -> int:
     to, dimension, place, value = args
-    known = b.nodes[dimension].args[0] == -1.0 and b.nodes[place].op == _PLACE
+    known = b.nodes[dimension].args[0] == -1.0 and b.nodes[place].op == PLACE
     if not known or b.nodes[value].op != "const":
         raise Unfusable("its step writes to places of the layer; " + ROW)
     return b.add("where", b.add(WINNER, b.nodes[place].args[0]), value, to)

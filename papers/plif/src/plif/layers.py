@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from core.buffers import empty
 from core.neurons import PLIF
-from core.opaque import watched
+from core.opaque import recast, watched
 from core.scan import scan
 
 
@@ -99,7 +99,8 @@ class SequenceBatchNorm(nn.BatchNorm2d):
         """Normalised maps."""
         normalise = super().forward
         if self.training and self.statistics == "step":
-            if x_TBCHW.device.type == "cpu" and not watched(x_TBCHW, self.weight, self.bias):
+            theirs = recast(x_TBCHW) or watched(x_TBCHW, self.weight, self.bias)
+            if x_TBCHW.device.type == "cpu" and not theirs:
                 self.get_buffer("num_batches_tracked").add_(len(x_TBCHW))
                 result: Tensor = _StepNorm.apply(x_TBCHW, self.weight, self.bias, self)
                 return result

@@ -8,17 +8,23 @@ import torch
 from torch import Tensor
 
 from core.once import once
+from core.opaque import asked_once
 from core.scan import fused
 from core.scan.case import Case, Traces
 
 
-@once
+@asked_once
 def missing() -> str | None:
     """Why this machine can make no kernels, or None.
 
     What imports :mod:`llvmlite` is imported where this was asked: without it, or where LLVM does
     not know the processor, everything else works.
     """
+    return _missing()
+
+
+@once
+def _missing() -> str | None:
     try:
         from core.scan.cpu import machine
 
