@@ -17,6 +17,7 @@ from core.errors import UserError
 from core.layers import AxonalDelay, Network, SoftmaxSumReadout, SpikingLayer
 from core.layers.dropout import dropout
 from core.neurons import ALIF, BRF, LIF, PLIF, AdLIF, BalancedLIF, Neuron, Uniform
+from core.opaque import uncompiled
 from core.projection import linear, linear_weight_gradient
 from core.scan import explain, scan, text
 from core.scan.cpu import operator
@@ -213,6 +214,16 @@ def test_what_no_kernel_takes_runs_beside_the_graph() -> None:
     torch.compiler.reset()
     with pytest.raises(torch._dynamo.exc.Unsupported, match="its kernels are compiled"):
         compiled(run)(current)
+
+
+def test_a_function_that_is_left_alone_says_so_at_once() -> None:
+    doubled = uncompiled(lambda x: 2.0 * x)
+    with pytest.raises(
+        torch._dynamo.exc.Unsupported, match=r"\(reason: its kernels are compiled\)"
+    ):
+        compiled(lambda x: doubled(x) + 1.0)(torch.ones(3))
+    run = torch.compile(lambda x: doubled(x) + 1.0, backend="aot_eager")
+    assert torch.equal(run(torch.ones(3)), torch.full((3,), 3.0))
 
 
 def test_who_looks_on_sees_a_compiled_model() -> None:

@@ -119,13 +119,18 @@ def uncompiled(function: Callable[P, R]) -> Callable[P, R]:
     """A function that ``torch.compile`` leaves alone: its graph ends before and starts behind."""
     alone: list[Callable[P, R]] = []
 
+    @asked_once
+    def ready() -> bool:
+        if not alone:
+            alone.append(torch.compiler.disable(function, reason="its kernels are compiled"))
+        return True
+
     @wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
         # PyTorch's compiler takes seconds to import, and who has not does not compile.
         if "torch._dynamo" not in sys.modules:
             return function(*args, **kwargs)
-        if not alone:
-            alone.append(torch.compiler.disable(function, reason="its kernels are compiled"))
+        ready()
         return alone[0](*args, **kwargs)
 
     return called
