@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.neurons import (
     ALIF,
@@ -22,6 +22,8 @@ from core.neurons import (
     BoundedLIF,
     CAdLIF,
     CSiLIF,
+    CubaLIF,
+    GeneralLIF,
     IzhikevichRF,
     Neuron,
     SiLIF,
@@ -30,6 +32,7 @@ from core.neurons import (
 from core.neurons.balanced import Firing, Reset
 from core.scan import Case, scan
 
+_TRAINED = nn.Parameter(torch.tensor(0.8))
 #: Neurons whose step is element-wise: every fused backend runs them.
 NEURONS: dict[str, Callable[..., Neuron]] = {
     "LI": LI,
@@ -50,6 +53,8 @@ NEURONS: dict[str, Callable[..., Neuron]] = {
     "PLIF detached": partial(PLIF, detach_reset=True),
     "PLIF soft": partial(PLIF, reset=None),
     "BalancedLIF": partial(BalancedLIF, threshold=0.02),
+    "GeneralLIF": partial(GeneralLIF, decay=_TRAINED, timing="after_decay"),
+    "CubaLIF": partial(CubaLIF, decay=_TRAINED, synapse_decay=0.6, rest=-0.2, reset=-0.1),
 }
 _CONTESTS: tuple[tuple[Firing, Reset, float], ...] = (
     ("single_published", "spike", 0.02),
@@ -69,6 +74,7 @@ SPIKING = [name for name in NEURONS if name != "LI"]
 SMOOTH = [name for name in NEURONS if not name.startswith(("PLIF", "Balanced"))]
 #: A current at which the neurons spike now and then; 100 for the rest, which resonate.
 DRIVE = {"LI": 1.0, "LIF": 20.0, "ALIF": 2.0, "BoundedLIF": 4.0, "AdLIF": 4.0, "CAdLIF": 4.0}
+DRIVE |= {"GeneralLIF": 8.0, "CubaLIF": 8.0}
 DRIVE |= {"SiLIF": 8.0, "CSiLIF": 2.0, "BalancedLIF": 20.0, "SoftResetRF": 400.0}
 DRIVE |= {name: 3.0 for name in NEURONS if name.startswith("PLIF")}
 DRIVE |= {name: 1000.0 if name.endswith("none") else 20.0 for name in WINNERS}

@@ -4,6 +4,7 @@ from core.neurons.adaptive import AdLIF, BoundedLI, BoundedLIF, CAdLIF
 from core.neurons.balanced import BalancedLIF
 from core.neurons.base import Init, Neuron, Normal, Potential, Uniform
 from core.neurons.competition import winner, winner_takes_all
+from core.neurons.general import CubaLIF, GeneralLIF
 from core.neurons.leaky import ALIF, LI, LIF
 from core.neurons.parametric import PLIF, LogNormalTau
 from core.neurons.resonate import BRF, HRF, RF, IzhikevichRF, divergence_boundary
@@ -23,6 +24,8 @@ __all__ = [
     "BoundedLIF",
     "CAdLIF",
     "CSiLIF",
+    "CubaLIF",
+    "GeneralLIF",
     "Init",
     "IzhikevichRF",
     "LogNormalTau",
