@@ -14,11 +14,14 @@ nox.options.default_venv_backend = "uv"
 #: keeps: it reads the root's constraints.
 PEERS = (
     "jax==0.10.2",
+    "nir==1.0.8",
     "norse==1.1.0",
     "snntorch==1.0.0",
     "spikingjelly==2.0.0",
     "torchvision==0.28.0",
 )
+#: From before 1.0.6, which changed what a spike of its neurons does.
+OLD_NIR = "nir==1.0.4"
 PAPERS = sorted(path.parent.name for path in Path(__file__).parent.glob("papers/*/pyproject.toml"))
 
 
@@ -69,6 +72,17 @@ def types(session: nox.Session) -> None:
     """Types: mypy over core and the papers."""
     sync(session, "--all-packages", "--group", "types")
     session.run("mypy", "core", "papers", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Neurons of other libraries beside ours: where the tests of `core.conventions` all run."""
+    sync(session, "--package", "core", "--group", "test")
+    install = ("uv", "pip", "install", f"--python={session.virtualenv.location}")
+    tests = "core/tests/conventions"
+    for packages, path in ((PEERS, tests), ((OLD_NIR,), f"{tests}/test_nir.py")):
+        session.run_install(*install, *packages)
+        session.run("pytest", path, *session.posargs, env={"SNN_PEERS": "1"})
 
 
 @nox.session(default=False)
