@@ -268,6 +268,16 @@ def test_an_exported_program_is_small_and_runs_in_another_process() -> None:
         loaded(x[:-1])
 
 
+def test_a_network_is_exported_as_it_is() -> None:
+    model, x = network(size=8).eval(), spikes(12, 4, 30)
+    found = torch.export.export(model, (x,)).module()(x)
+    expected = model(x)
+    exactly(
+        [found.y, *found.spikes_TBN, *found.state[0]],
+        [expected.y, *expected.spikes_TBN, *expected.state[0]],
+    )
+
+
 def test_an_exported_program_can_be_trained() -> None:
     x, found = spikes(50, 40, 30), []
     program = torch.export.export(Scores(network()), (x,))

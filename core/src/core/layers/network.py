@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import register_dataclass
 
 from core.layers.sequence import time_first, turned
 from core.scan import Traces
@@ -44,6 +45,10 @@ class NetworkOutput:
         """
         rates = [output.mean((0, 1)) for output in self.outputs_TBN]
         return torch.cat(rates) if rates else self.y.new_zeros(0)
+
+
+# So that torch.export and torch.func.vmap hand its tensors out.
+register_dataclass(NetworkOutput, serialized_type_name="core.layers.NetworkOutput")
 
 
 class Network(nn.ModuleList):
