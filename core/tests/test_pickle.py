@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-from functools import partial
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from core import neurons
 from core.layers import GRULayer, Layer, Network, PooledReadout, SoftmaxSumReadout, SpikingLayer
-from core.neurons import LIF, PLIF, CubaLIF, GeneralLIF, Neuron
+from core.neurons import LIF, PLIF, Neuron
 from core.scan import kinds
 from core.surrogates import SURROGATES, Surrogate, atan_surrogate
 
@@ -23,20 +22,12 @@ NEURONS = [
 ]
 
 
-#: Arguments that have no default.
-ASKED: dict[type[Neuron], dict[str, float]] = {
-    GeneralLIF: {"decay": 0.8},
-    CubaLIF: {"decay": 0.8, "synapse_decay": 0.6},
-}
-
-
 def network(kind: type[Neuron]) -> Network:
     torch.manual_seed(0)
-    make = partial(kind, **ASKED.get(kind, {}))
-    first = Layer(3, make(8), recurrent=kind.spiking, backend="reference")
+    first = Layer(3, kind(8), recurrent=kind.spiking, backend="reference")
     if not kind.spiking:
         return Network([first])
-    second = SpikingLayer(8, 6, make, normalization="batchnorm", dropout=0.2, backend="reference")
+    second = SpikingLayer(8, 6, kind, normalization="batchnorm", dropout=0.2, backend="reference")
     return Network([first, second], SoftmaxSumReadout(6, 2, backend="reference"))
 
 

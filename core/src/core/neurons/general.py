@@ -69,7 +69,7 @@ class GeneralLIF(Neuron):
         self,
         size: int,
         *,
-        decay: float | Tensor,
+        decay: float | Tensor = 0.9,
         gain: float | Tensor | None = None,
         rest: float | Tensor = 0.0,
         threshold: float | Tensor = 1.0,
@@ -198,7 +198,7 @@ class CubaLIF(GeneralLIF):
         self,
         size: int,
         *,
-        synapse_decay: float | Tensor,
+        synapse_decay: float | Tensor = 0.8,
         synapse_gain: float | Tensor = 1.0,
         **arguments: Any,
     ) -> None:
