@@ -238,3 +238,19 @@ def test_time_constants_per_neuron_from_a_distribution() -> None:
         ParametricLIFNode(LogNormalTau(2.0, 0.1))
     with pytest.raises(ValueError, match="above 1 step, got 1"):
         ParametricLIFNode(1.0)
+
+
+def test_time_constants_of_another_shape_are_refused_by_name() -> None:
+    node = ParametricLIFNode(2.0, tau_shape=(3,), step_mode="m")
+    with pytest.raises(ValueError, match=r"tau_shape is \(3,\), a sample has the shape \(5,\)"):
+        node(torch.rand(4, 2, 5))
+    assert node(torch.rand(4, 2, 3)).shape == (4, 2, 3)
+    channels = ParametricLIFNode(2.0, tau_shape=(3, 1, 1), step_mode="m")
+    assert channels(torch.rand(4, 2, 3, 6, 6)).shape == (4, 2, 3, 6, 6)
+
+
+def test_a_printed_node_fits_a_line() -> None:
+    assert "tau of shape (8, 16, 16) from 2 to 2" in str(
+        ParametricLIFNode(2.0, tau_shape=(8, 16, 16))
+    )
+    assert "tau=2.0" in str(ParametricLIFNode(2.0))

@@ -76,7 +76,7 @@ def test_train_without_validation(tmp_path: Path, capsys: Capture) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_of_the_seed_run(name: str, tmp_path: Path) -> None:
-    """As written, up to the first step of 1256 epochs; and small enough to go on a little."""
+    """Every flag as written, then channels, layers, steps and epochs made small."""
     command = (*COMMANDS[name], "-log_dir_prefix", tmp_path, "-data_dir", "embedded")
     small = (*TINY, "-number_layer", 2, "-max_epoch", 1)
     assert call(*command, *small) == 0

@@ -175,7 +175,8 @@ class ParametricLIFNode(_Scanned, neuron.ParametricLIFNode):
         keywords: Those of SpikingJelly.
 
     Raises:
-        ValueError: A time constant of 1 or below, or a distribution without ``tau_shape``.
+        ValueError: A time constant of 1 or below, a distribution without ``tau_shape``, or samples
+            of another shape.
     """
 
     def __init__(
@@ -197,6 +198,25 @@ class ParametricLIFNode(_Scanned, neuron.ParametricLIFNode):
                 self.w = nn.Parameter(torch.full(shape, -math.log(mean - 1.0)))
         elif isinstance(init_tau, LogNormalTau):
             raise ValueError("a distribution of tau needs tau_shape, the shape of a sample")
+
+    def extra_repr(self) -> str:
+        """As SpikingJelly's, but many time constants by their shape and range."""
+        tau = 1.0 + torch.exp(-self.w.detach())
+        if not tau.dim():
+            return super().extra_repr()
+        told = neuron.BaseNode.extra_repr(self)
+        shape = tuple(tau.shape[1:])
+        return f"{told}, tau of shape {shape} from {tau.min():.3g} to {tau.max():.3g}"
+
+    def _neurons(self, shape: tuple[int, ...], dtype: torch.dtype, slope: _Slope) -> PLIF:
+        own = tuple(self.w.shape[1:])
+        fits = len(own) == len(shape) and all(a in (1, b) for a, b in zip(own, shape, strict=True))
+        if self.w.dim() and not fits:
+            raise ValueError(
+                f"tau_shape is {own}, a sample has the shape {shape}; give it one number per "
+                "dimension, 1 or that of the sample"
+            )
+        return super()._neurons(shape, dtype, slope)
 
     def _coefficients(self) -> dict[str, Any]:
         return {"train": "layer"}  # its w is replaced by that of the node
