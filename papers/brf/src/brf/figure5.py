@@ -21,7 +21,7 @@ from core.records.changes import PROTOCOL
 from core.records.claims import Claim
 from core.records.pictures import Drawn
 
-TASKS = {"smnist": "S-MNIST", "psmnist": "PS-MNIST", "ecg": "ECG (QTDB)", "shd": "SHD"}
+TASKS = {"smnist": "S-MNIST", "psmnist": "PS-MNIST", "ecg": "ECG (QTDB)", "shd": "SHD made again"}
 NEURONS = {"rf": "RF", "brf": "BRF", "alif": "ALIF", "hrf": "BHRF"}
 _LEAST = 0.1
 """Errors below it, in percent, are drawn there."""
@@ -130,7 +130,7 @@ def _dress(axes: Axes, title: str, counts: Sequence[str]) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
-    told = "ours (runs x epochs): " + ", ".join(counts) if counts else "no run of ours"
+    told = "our runs x epochs: " + ", ".join(counts) if counts else "no run of ours"
     axes.text(0.02, 0.02, told, transform=axes.transAxes, fontsize=8, color="#444444")
 
 
