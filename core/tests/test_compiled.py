@@ -361,8 +361,10 @@ def test_a_plan_is_what_was_written(kind: type[Neuron]) -> None:
         lambda plan: plan[1][0].append(["input", ["c9"], False]),
         lambda plan: plan[1][0].append(["system", [0], False]),
         lambda plan: plan[1].__setitem__(1, 10**9),
-        lambda plan: plan[1][4].pop(),
+        lambda plan: plan[1].__setitem__(3, 0),
+        lambda plan: plan[1][5].pop(),
         lambda plan: plan[2].append(7),
+        lambda plan: plan[3].append([0, 1]),
         lambda plan: plan.pop(),
     ],
 )

@@ -32,7 +32,7 @@ class Recordings:
 def test_the_neuron_of_the_readme_computes_its_equations() -> None:
     names: dict[str, Any] = {"dataset": Recordings()}
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     torch.manual_seed(0)
     for block in blocks:
         exec(compile(block, "core/README.md", "exec"), names)

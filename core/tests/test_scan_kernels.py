@@ -136,7 +136,7 @@ def test_results_are_equal_without_the_threads_of_pytorch(monkeypatch: pytest.Mo
 def test_tasks_do_not_depend_on_threads_and_cover_everything() -> None:
     for recurrent in (False, True):
         for steps, batch, neurons in ((1, 1, 1), (100, 128, 512), (7, 33, 5000), (784, 250, 256)):
-            found = plan(steps, batch, neurons, states=4, recurrent=recurrent, lanes=16, real=4)
+            found = plan(steps, batch, neurons, states=4, coupled=int(recurrent), lanes=16, real=4)
             assert found.row_blocks == -(-batch // found.rows)
             assert found.column_blocks == -(-neurons // found.columns)
             assert found.padded % 16 == 0

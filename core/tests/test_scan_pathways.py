@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from core.errors import UserError
-from core.neurons import BRF, LI, AdLIF, BalancedLIF, Neuron
+from core.neurons import BRF, AdLIF, BalancedLIF, Neuron
 from core.scan import Case, choose, scan
 from core.scan.cpu import workers
 from core.scan.gpu import backend as gpu
@@ -170,8 +170,6 @@ def test_who_runs_it() -> None:
     assert refusal == "it has no further recurrent pathway (trace)"
     with pytest.raises(UserError, match=r"pathway 'trace' is torch\.float64"):
         scan(neuron, current, pathways={"trace": torch.eye(4).double()}, backend="cpu")
-    with pytest.raises(ValueError, match="does not spike"):
-        scan(LI(4), current, pathways={"potential": torch.eye(4)})
     leaf = torch.eye(4).requires_grad_()
     output, _ = scan(BRF(4), 30 * current, pathways={"u": leaf}, backend="cpu")
     (gradient,) = torch.autograd.grad(output.sum(), leaf, create_graph=True)

@@ -86,16 +86,17 @@ class Counter(Onlooker):
         neuron = case.neuron
         layer = self._layer(self._names.get(id(neuron), type(neuron).__name__))
         layer.membrane_updates += output_TBN.numel()
-        if not neuron.spiking:
-            return
-        before = given.spike if given is not None else None
-        recurrence = {"spike": case.recurrent_weight} if case.recurrent_weight is not None else {}
-        self._neurons(layer, output_TBN, before, recurrence)
-        steps_and_samples = output_TBN.shape[0] * output_TBN.shape[1]
-        for field, weight in case.pathways.items():
-            active = torch.full((neuron.size,), steps_and_samples, device=weight.device)
-            size = output_TBN.numel()
-            _add_product(layer.recurrence, field, weight, active, False, size)
+        paths = list(zip(case.ends, case.pathways.values(), strict=True))
+        if neuron.spiking:
+            weights = {} if case.recurrent_weight is None else {(0, 0): case.recurrent_weight}
+            weights |= {ends: weight for ends, weight in paths if ends[0] == 0}
+            before = given.spike if given is not None else None
+            self._neurons(layer, output_TBN, before, weights)
+            paths = [(ends, weight) for ends, weight in paths if ends[0] != 0]
+        size, neurons = output_TBN.numel(), neuron.size
+        for ends, weight in paths:
+            active = torch.full((neurons,), size // neurons, device=weight.device)
+            _add_product(layer.recurrence, ends, weight, active, False, size)
 
     def _gated(self, module: GatedLayer, args: Any, kwargs: Any, result: LayerOutput) -> None:
         layer = self._layer(self._names[id(module)])
@@ -113,7 +114,7 @@ class Counter(Onlooker):
         layer: LayerCounts,
         output: Tensor,
         given: Tensor | None,
-        weights: Mapping[str, Tensor],
+        weights: Mapping[Any, Tensor],
     ) -> None:
         """Activations, and what they send through recurrent weights to the step after."""
         active, binary = _nonzero(output)

@@ -68,6 +68,9 @@ class Neuron(nn.Module):
     """
 
     State: type[Any]
+    Currents: type[Any] | None = None
+    """Of a neuron with several input currents (basal and apical, say) the NamedTuple of them that
+    :meth:`step` gets and :func:`core.scan.scan` takes; layer-wise recurrence adds to its first."""
     spiking: bool = True
     across_layer: bool = False
     """True when a step looks at other neurons of the layer; one that does without saying so runs
@@ -134,13 +137,14 @@ class Neuron(nn.Module):
         zero = torch.zeros(batch, self.size, dtype=like.dtype, device=like.device)
         return self.State(*[zero for _ in self.State._fields])
 
-    def step(self, coefficients: Any, state: Any, current: Tensor) -> tuple[Any, Tensor]:
+    def step(self, coefficients: Any, state: Any, current: Any) -> tuple[Any, Tensor]:
         """One time step.
 
         Args:
             coefficients: What :meth:`coefficients` returned.
             state: The state after the previous step.
-            current: ``[B, N]`` input current, recurrent current included.
+            current: ``[B, N]`` input current, recurrent current included; :attr:`Currents` of them
+                where the neuron has several.
 
         Returns:
             The new state and the output of this step, ``[B, N]``: spikes, or the potential of a

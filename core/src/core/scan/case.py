@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.neurons.base import Neuron
+from core.scan.currents import Pathways, ends_of, names_of_currents
 from core.scan.graph import StepGraph, Unfusable
 from core.scan.kinds import graph_of
 
@@ -27,18 +27,28 @@ class Case:
         current_TBN: Input current.
         recurrent_weight: ``[N, N]`` or None.
         spike_mask_TBN: 0 where a spike is deleted, or None.
-        pathways: Field of the state -> ``[N, N]``, beside the spike's ``recurrent_weight``.
+        pathways: Field of the state, or field and current -> ``[N, N]``, beside the spike's
+            ``recurrent_weight``.
         record: Fields of the state whose value after every step is wanted.
         spend: The current may be overwritten.
+        further: The neuron's further currents, each ``[T, B, N]``.
     """
 
     neuron: Neuron
     current_TBN: Tensor
     recurrent_weight: Tensor | None = None
     spike_mask_TBN: Tensor | None = None
-    pathways: Mapping[str, Tensor] = field(default_factory=dict)
+    pathways: Pathways = field(default_factory=dict)
     record: tuple[str, ...] = ()
     spend: bool = False
+    further: tuple[Tensor, ...] = ()
+
+    @property  # not kept: PyTorch's compiler does not follow a cached property
+    def ends(self) -> tuple[tuple[int, int], ...]:
+        """Where pathways start and end: fields of the state and currents, by number."""
+        fields, currents = self.neuron.State._fields, names_of_currents(self.neuron)
+        pairs = [ends_of(pathway, currents) for pathway in self.pathways]
+        return tuple([(fields.index(field), currents.index(current)) for field, current in pairs])
 
     @cached_property
     def coefficients(self) -> Any:

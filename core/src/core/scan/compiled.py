@@ -18,6 +18,7 @@ from core.scan import fused
 from core.scan.case import Case, Traces, fusable
 from core.scan.cpu import operator
 from core.scan.cpu.backend import missing
+from core.scan.currents import together
 from core.scan.graph import Unfusable
 from core.scan.text import Plan, written
 
@@ -32,7 +33,8 @@ def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces] | None:
     known = neuron.State._fields
     recorded = [name for name in known if name in case.record]
     # The gradient of a pathway's weight is one large product with what went through it.
-    trained = [name for name, path in case.pathways.items() if path.requires_grad]
+    pairs = zip(case.ends, case.pathways.values(), strict=True)
+    trained = dict.fromkeys([known[field] for (field, _), path in pairs if path.requires_grad])
     traced = [*recorded, *[n for n in trained if n not in recorded and torch.is_grad_enabled()]]
     plan = _plan(
         neuron,
@@ -41,7 +43,7 @@ def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces] | None:
         weight is not None,
         torch.is_grad_enabled(),
         tuple([known.index(name) for name in traced]),
-        tuple([known.index(name) for name in case.pathways]),
+        case.ends,
     )
     if plan is None:
         return None
@@ -52,10 +54,12 @@ def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces] | None:
         _numbers_are_constants(True)
         for name in _settings(neuron):
             hash(getattr(neuron, name))
-        neuron.step(coefficients, before, current[0])
+        neuron.step(
+            coefficients, before, together(neuron, [x[0] for x in (current, *case.further)])
+        )
         _numbers_are_constants(False)
     plain, fields = fused.plain(coefficients, before, current)
-    rest = [*plain, *fields, *case.pathways.values()]
+    rest = [*plain, *fields, *case.pathways.values(), *case.further]
     inputs = [current, *rest, *([] if weight is None else [weight])]
     keep = torch.is_grad_enabled() and any([tensor.requires_grad for tensor in inputs])
     results = operator.scan(plan, current, weight, case.spike_mask_TBN, rest, keep)
@@ -86,7 +90,7 @@ def _plan(
     recurrent: bool,
     gradients: bool,
     traced: tuple[int, ...],
-    pathways: tuple[int, ...],
+    pathways: tuple[tuple[int, int], ...],
 ) -> str | None:
     """What the operator runs, or None where no kernel takes it."""
     try:

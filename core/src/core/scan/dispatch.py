@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -17,6 +17,7 @@ from core.opaque import asked_once, uncompiled
 from core.scan import compiled, reference
 from core.scan.case import Case, Traces
 from core.scan.cpu import backend as cpu
+from core.scan.currents import Pathways, ends_of, names_of_currents, separate
 from core.scan.fields import known, to_record
 from core.scan.gpu import backend as gpu
 from core.tap import onlooker
@@ -157,11 +158,11 @@ def _fastest(case: Case) -> Backend:
 @overload
 def scan(
     neuron: Neuron,
-    current_TBN: Tensor,
+    current_TBN: Tensor | Sequence[Tensor],
     *,
     recurrent_weight: Tensor | None = ...,
     spike_mask_TBN: Tensor | None = ...,
-    pathways: Mapping[str, Tensor] | None = ...,
+    pathways: Pathways | None = ...,
     state: Any = ...,
     backend: str = ...,
     generator: torch.Generator | None = ...,
@@ -173,11 +174,11 @@ def scan(
 @overload
 def scan(
     neuron: Neuron,
-    current_TBN: Tensor,
+    current_TBN: Tensor | Sequence[Tensor],
     *,
     recurrent_weight: Tensor | None = ...,
     spike_mask_TBN: Tensor | None = ...,
-    pathways: Mapping[str, Tensor] | None = ...,
+    pathways: Pathways | None = ...,
     state: Any = ...,
     backend: str = ...,
     generator: torch.Generator | None = ...,
@@ -188,11 +189,11 @@ def scan(
 
 def scan(
     neuron: Neuron,
-    current_TBN: Tensor,
+    current_TBN: Tensor | Sequence[Tensor],
     *,
     recurrent_weight: Tensor | None = None,
     spike_mask_TBN: Tensor | None = None,
-    pathways: Mapping[str, Tensor] | None = None,
+    pathways: Pathways | None = None,
     state: Any = None,
     backend: str = "auto",
     generator: torch.Generator | None = None,
@@ -202,42 +203,48 @@ def scan(
     """Run a neuron over time.
 
     For every step ``t``: ``current[t] += recurrent_weight @ spike[t-1]`` where there is a
-    recurrent weight, and ``+= weight @ state.field`` for every further pathway, then
+    recurrent weight, and ``+= weight @ state.field`` for every further pathway, each to the
+    current where it ends, then
     ``state, output[t] = neuron.step(coefficients, state, current[t])``,
     then ``output[t] = state.spike = spike_mask[t] * output[t]`` where there is a spike mask.
 
     Args:
         neuron: ``N`` neurons of one kind.
-        current_TBN: Input current, ``T >= 1``; ``B`` may be zero.
+        current_TBN: Input current, ``T >= 1``; ``B`` may be zero. For a neuron with several (basal
+            and apical, say) its ``Currents`` of such sequences.
         recurrent_weight: ``[N, N]``, from column to row (``torch.nn.Linear``'s convention).
         spike_mask_TBN: 1 keeps a spike, 0 deletes it on its way out of the neuron: what the step
             itself did with it (reset, refractory variable) stands, while the output, the
             recurrence and whatever the next step reads from ``state.spike`` see it deleted.
         pathways: Further recurrent currents, each from a field of the state (as it stands after
             the previous step) through its own ``[N, N]`` weight, such as a slow current from a
-            filtered spike trace. They add in the order given, after ``recurrent_weight``.
+            filtered spike trace: ``{"trace": weight}`` or, where it ends at another current than
+            the first, ``{("trace", "apical"): weight}``. They add in the order given, after
+            ``recurrent_weight``.
         state: State before the first step, None for the neuron's own initial state.
         backend: See :func:`choose`.
         generator: Passed to the neuron's ``initial_state``.
         record: Fields of the state whose value after every step is wanted, such as
             ``("potential",)``. Each costs the memory of one more output; gradients go through.
-        spend_current: The caller needs the current no more: where no gradient asks for it either
-            (an evaluation, a layer of which nothing is trained), the output may take its memory.
+        spend_current: The caller needs the (first) current no more: where no gradient asks for it
+            either (an evaluation, a layer of which nothing is trained), the output may take its
+            memory.
 
     Returns:
         ``output_TBN`` (spikes, or potentials of a neuron that does not spike) and the state
         after the last step; with ``record``, also the traces: field -> ``[T, B, N]``.
 
     Raises:
-        ValueError: Shapes that do not fit, recurrence or a spike mask on a neuron that does not
-            spike, or a field that the state does not have.
+        ValueError: Shapes that do not fit, other currents than the neuron's, a recurrent weight or
+            a spike mask on a neuron that does not spike, or a field that the state does not have.
         UserError: A backend that is unknown or cannot take the case.
     """
+    first_TBN, *further = separate(neuron, current_TBN)
     arguments = (
-        *(neuron, current_TBN, recurrent_weight, spike_mask_TBN, dict(pathways or {})),
-        *(to_record(record, neuron.State._fields, _state(neuron)), spend_current),
+        *(neuron, first_TBN, recurrent_weight, spike_mask_TBN, dict(pathways or {})),
+        *(to_record(record, neuron.State._fields, _state(neuron)), spend_current, tuple(further)),
     )
-    device = current_TBN.device.type
+    device = first_TBN.device.type
     if torch.is_autocast_enabled(device):
         with torch.autocast(device, enabled=False):
             found = _run(_single(arguments), _single(state), backend, generator)
@@ -300,22 +307,30 @@ def _check(case: Case) -> None:
         )
     if current_TBN.shape[0] == 0:
         raise ValueError("current has no time step (T = 0)")
-    square = (neuron.size, neuron.size)
-    expected = {
+    square, whole = (neuron.size, neuron.size), tuple(current_TBN.shape)
+    spikes = {
         "recurrent weight": (case.recurrent_weight, square),
-        "spike mask": (case.spike_mask_TBN, tuple(current_TBN.shape)),
+        "spike mask": (case.spike_mask_TBN, whole),
     }
-    for name, weight in case.pathways.items():
-        if name == "spike":
+    expected = dict(spikes)
+    currents = names_of_currents(neuron)
+    for name, more in zip(currents[1:], case.further, strict=True):
+        expected[f"current {name!r}"] = (more, whole)
+    for pathway, weight in case.pathways.items():
+        field, current = ends_of(pathway, currents)
+        if (field, current) == ("spike", currents[0]):
             raise ValueError("the pathway of the spike is recurrent_weight")
-        if name not in neuron.State._fields:
-            there = known(name, neuron.State._fields, _state(neuron))
-            raise ValueError(f"no pathway can start at {name!r}: {there}")
-        expected[f"pathway {name!r}"] = (weight, square)
+        if field not in neuron.State._fields:
+            there = known(field, neuron.State._fields, _state(neuron))
+            raise ValueError(f"no pathway can start at {field!r}: {there}")
+        if current not in currents:
+            there = known(current, currents, type(neuron).__name__)
+            raise ValueError(f"no pathway can end at {current!r}: {there}")
+        expected[f"pathway {pathway!r}"] = (weight, square)
     for what, (tensor, shape) in expected.items():
         if tensor is None:
             continue
-        if not neuron.spiking:
+        if what in spikes and not neuron.spiking:
             raise ValueError(f"{type(neuron).__name__} does not spike: it takes no {what}")
         if tensor.shape != shape:
             raise ValueError(f"{what} has shape {tuple(tensor.shape)}, expected {list(shape)}")

@@ -12,6 +12,7 @@ from core.neurons.base import Neuron
 from core.opaque import watched
 from core.scan import reference
 from core.scan.case import Case, Traces
+from core.scan.currents import names_of_currents
 from core.scan.graph import Unfusable
 from core.scan.kinds import graph_of
 
@@ -29,7 +30,8 @@ def refusal(case: Case) -> str | None:
         return reason
     coefficients = case.coefficients if isinstance(case.coefficients, tuple) else ()
     current, pathways = case.current_TBN, case.pathways.values()
-    if reason := watched(current, case.recurrent_weight, *pathways, *coefficients):
+    further = case.further
+    if reason := watched(current, *further, case.recurrent_weight, *pathways, *coefficients):
         return reason
     try:
         _ = case.graph
@@ -43,6 +45,8 @@ def unlike(case: Case) -> str | None:
     current = case.current_TBN
     tensors = {"recurrent weight": case.recurrent_weight, "spike mask": case.spike_mask_TBN}
     tensors |= {f"pathway {name!r}": weight for name, weight in case.pathways.items()}
+    names = names_of_currents(case.neuron)[1:]
+    tensors |= {f"current {n!r}": more for n, more in zip(names, case.further, strict=True)}
     tensors |= dict(case.neuron.named_parameters()) | dict(case.neuron.named_buffers())
     for what, tensor in tensors.items():
         if tensor is None or not tensor.is_floating_point():

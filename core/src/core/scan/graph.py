@@ -85,9 +85,9 @@ GRADIENT = ("input", ("gs0",))
 class StepGraph:
     """One step of a neuron and its derivative, for one element.
 
-    Inputs are named ``c0 ...`` (coefficients), ``s0 ...`` (state before the step), ``x`` (total
-    current), ``m`` (spike mask, where there is one), ``gs0 ...`` and ``go`` (gradients of the
-    state after the step and of the output).
+    Inputs are named ``c0 ...`` (coefficients), ``s0 ...`` (state before the step), ``x``, ``x1
+    ...`` (total currents), ``m`` (spike mask, where there is one), ``gs0 ...`` and ``go``
+    (gradients of the state after the step and of the output).
 
     Attributes:
         nodes: In an order in which they can be computed.
@@ -95,7 +95,8 @@ class StepGraph:
         states: How many fields the state has.
         masked: Whether there is a spike mask.
         forward: Nodes of the state after the step, then of the output.
-        backward: Nodes of the gradients of coefficients, state and current, in this order.
+        backward: Nodes of the gradients of coefficients, state and currents, in this order.
+        currents: How many input currents.
     """
 
     nodes: tuple[Node, ...]
@@ -104,6 +105,7 @@ class StepGraph:
     masked: bool
     forward: tuple[int, ...]
     backward: tuple[int, ...]
+    currents: int = 1
 
     @cached_property
     def _hash(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from core.errors import UserError
 from core.once import once
 from core.outside.text import from_json, to_json
+from core.scan.currents import current_input
 from core.scan.graph import OPERATIONS, WINNER, Node, StepGraph
 from core.scan.rules import PLACE
 
@@ -20,13 +21,14 @@ class Plan:
         name: Of the neuron, for messages.
         graph: Its step.
         traced: Fields of the state whose traces are wanted, by number.
-        pathways: Fields of the state that come back through a weight of their own.
+        pathways: Fields of the state that come back through a weight of their own, and the currents
+            that they come to; by number.
     """
 
     name: str
     graph: StepGraph
     traced: tuple[int, ...]
-    pathways: tuple[int, ...]
+    pathways: tuple[tuple[int, int], ...]
 
 
 def written(plan: Plan) -> str:
@@ -37,7 +39,7 @@ def written(plan: Plan) -> str:
         [node.op, node.args[1:] if node.op == "const" else node.args, node.boolean]
         for node in graph.nodes
     ]
-    counts = [graph.coefficients, graph.states, graph.masked]
+    counts = [graph.coefficients, graph.states, graph.currents, graph.masked]
     step = [nodes, *counts, graph.forward, graph.backward]
     return to_json([plan.name, step, plan.traced, plan.pathways])
 
@@ -51,13 +53,15 @@ def read(text: str) -> Plan:
     """
     try:
         name, step, traced, pathways = from_json(text, "the step of a neuron")
-        nodes, coefficients, states, masked, forward, backward = step
+        nodes, coefficients, states, currents, masked, forward, backward = step
         graph = StepGraph(
             tuple(Node(op, _arguments(op, args), boolean) for op, args, boolean in nodes),
-            *(coefficients, states, masked, tuple(forward), tuple(backward)),
+            *(coefficients, states, masked, tuple(forward), tuple(backward), currents),
         )
-        plan = Plan(str(name), graph, tuple(traced), tuple(pathways))
-        right = _sound(graph) and all(_before(f, states) for f in (*traced, *pathways))
+        ends = tuple([(field, current) for field, current in pathways])
+        plan = Plan(str(name), graph, tuple(traced), ends)
+        right = _sound(graph) and all(_before(f, states) for f in traced)
+        right = right and all(_before(f, states) and _before(c, currents) for f, c in ends)
     except (UserError, ValueError, TypeError, IndexError):
         right = False
     if not right:
@@ -72,11 +76,15 @@ def _arguments(op: str, given: list[Any]) -> tuple[Any, ...]:
 def _sound(graph: StepGraph) -> bool:
     """Whether kernels can be made of it: they read the memory that a graph names."""
     coefficients, states = graph.coefficients, graph.states
-    if not all(_count(each) for each in (coefficients, states)):
+    if not all(_count(each) for each in (coefficients, states, graph.currents)):
+        return False
+    if graph.currents == 0:
         return False
     inputs = {f"c{i}" for i in range(coefficients)} | {f"s{i}" for i in range(states)}
-    inputs |= {f"gs{i}" for i in range(states)} | {"x", "go"} | ({"m"} if graph.masked else set())
-    counts = len(graph.forward) == states + 1, len(graph.backward) == coefficients + states + 1
+    inputs |= {f"gs{i}" for i in range(states)} | {"go"} | ({"m"} if graph.masked else set())
+    inputs |= {current_input(i) for i in range(graph.currents)}
+    gradients = coefficients + states + graph.currents
+    counts = len(graph.forward) == states + 1, len(graph.backward) == gradients
     ends = (*graph.forward, *graph.backward)
     return (
         all(counts)

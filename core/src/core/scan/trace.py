@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.neurons.base import Neuron
+from core.scan.currents import current_input, names_of_currents, together
 from core.scan.graph import StepGraph, Unfusable
 from core.scan.rules import Builder
 
@@ -82,7 +83,9 @@ def _run(
 ) -> tuple[StepGraph, list[ref[Tensor]]]:
     """The graph, and the tensors that nobody but this call should hold."""
     count, states = len(kind._fields), len(neuron.State._fields)
-    names = [f"c{i}" for i in range(count)] + [f"s{i}" for i in range(states)] + ["x"]
+    currents = len(names_of_currents(neuron))
+    names = [f"c{i}" for i in range(count)] + [f"s{i}" for i in range(states)]
+    names += [current_input(i) for i in range(currents)]
     leaves = len(names)
     names += ["m"] * masked + [f"gs{i}" for i in range(states)] + ["go"]
     inputs = [
@@ -91,10 +94,11 @@ def _run(
     ]
     recorder = _Recorder(dict(zip(names, inputs, strict=True)), dtype)
     coefficients = kind(*inputs[:count])
-    before = neuron.State(*inputs[count : leaves - 1])
+    before = neuron.State(*inputs[count : count + states])
+    current = together(neuron, inputs[count + states : leaves])
     with recorder:
         with _Values():
-            state, output = neuron.step(coefficients, before, inputs[leaves - 1])
+            state, output = neuron.step(coefficients, before, current)
         if masked:
             output = output * inputs[leaves]
             state = state._replace(spike=output)
@@ -110,6 +114,7 @@ def _run(
         masked,
         tuple(recorder.node(result) for result in forward),
         tuple(zero if result is None else recorder.node(result) for result in backward),
+        currents,
     )
     return graph, recorder.tensors()
 

@@ -56,13 +56,12 @@ def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces]:
     """Run the sequence in one kernel. See :func:`core.scan.scan`."""
     from core.scan.cpu.function import Scan
 
-    name, known = type(case.neuron).__name__, case.neuron.State._fields
-    fields = tuple(known.index(field) for field in case.pathways)
+    name, keep = type(case.neuron).__name__, torch.is_grad_enabled()
     return fused.run(
         case,
         state,
         lambda graph, recorded, x, weight, mask, coefficients, before: Scan.apply(
-            *(graph, recorded, fields, torch.is_grad_enabled(), case.spend, name, x, weight, mask),
-            *(*coefficients, *before, *case.pathways.values()),
+            *(graph, recorded, case.ends, keep, case.spend, name, x, weight, mask),
+            *(*coefficients, *before, *case.pathways.values(), *case.further),
         ),
     )

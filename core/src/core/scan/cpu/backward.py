@@ -9,8 +9,9 @@ from llvmlite import ir
 from core.scan.cpu import recurrence
 from core.scan.cpu.code import I32, I64, Value
 from core.scan.cpu.geometry import SPARE_ROWS
-from core.scan.cpu.kernel import AHEAD, CpuVariant, Kernel, backward_slots
+from core.scan.cpu.kernel import AHEAD, CpuVariant, Kernel, Rows, backward_slots
 from core.scan.cpu.machine import Machine
+from core.scan.currents import current_input
 
 #: Share of open gates (tenths) above which the whole product is faster: it reads the weight once
 #: for a block of rows, and the product of listed columns anew for every row.
@@ -27,8 +28,8 @@ class _Backward(Kernel):
 
     Scratch memory, in rows of ``padded`` reals: gradients of coefficients ``[coefficients]`` and of
     the state ``[rows, states]``, states before the steps of a segment ``[segment, rows, states]``,
-    total currents ``[segment, rows]``; then products of ``[rows + a tile's, product_row]`` reals:
-    that of the spikes, what pathways send, and what comes back through them.
+    total currents ``[segment, rows, currents]``; then products of ``[rows + a tile's,
+    product_row]`` reals: that of the spikes, what pathways send, and what comes back through them.
     """
 
     def text(self) -> str:
@@ -77,7 +78,9 @@ class _Backward(Kernel):
         self.before = code.at(self.gradients, code.product(rows, self.states, padded))
         size = code.product(code.slot("segment"), rows, self.states, padded)
         self.totals = code.at(self.before, size)
-        self.product = code.at(self.totals, code.product(code.slot("segment"), rows, padded))
+        count = len(self.variant.coupled)
+        size = code.product(code.slot("segment"), rows, count, padded)
+        self.product = code.at(self.totals, size)
         one = code.sum(rows, SPARE_ROWS)
         paths = code.product(one, len(self.variant.pathways))
         row = code.slot("product_row")
@@ -100,11 +103,14 @@ class _Backward(Kernel):
             for f in range(self.states)
         ]
 
-    def total(self, k: Value, r: Value) -> Value:
-        """Total current of row ``r`` in step ``k`` of the segment."""
-        code = self.code
-        row = code.sum(code.product(k, code.slot("rows")), r)
-        return code.at(self.totals, code.product(row, code.slot("padded")))
+    def total(self, k: Value, r: Value) -> Rows:
+        """Total currents of row ``r`` in step ``k`` of the segment."""
+        code, coupled = self.code, self.variant.coupled
+        row = code.product(code.sum(code.product(k, code.slot("rows")), r), len(coupled))
+        return {
+            current: code.at(self.totals, code.product(code.sum(row, place), code.slot("padded")))
+            for place, current in enumerate(coupled)
+        }
 
     def replay(self, segment: Value, start: Value, stop: Value) -> None:
         """Run a segment forwards again; the state after its last step is not needed."""
@@ -129,7 +135,7 @@ class _Backward(Kernel):
                 before = self.row_before(last, r)
                 self.prepare(code.sum(stop, -1), r, before, self.total(last, r))
 
-    def prepare(self, t: Value, r: Value, before: list[Value], total: Value) -> dict[int, Value]:
+    def prepare(self, t: Value, r: Value, before: list[Value], total: Rows) -> dict[int, Value]:
         """As both kernels; winners are written down, for the way back."""
         found = super().prepare(t, r, before, total)
         k = self.code.builder.sub(t, self.start)
@@ -157,9 +163,9 @@ class _Backward(Kernel):
             with code.when(code.builder.icmp_signed("<", code.sum(t, 1), code.slot("T"))):
                 if self.variant.recurrent:
                     self.feed_back(t, k)
-                for f in self.variant.pathways:
-                    result = self.product_of(self.returned, f, 0)
-                    self.multiply_gradients(t, code.array(f"back{f}"), result)
+                for p, (_, current) in enumerate(self.variant.pathways):
+                    result = self.product_of(self.returned, p, 0)
+                    self.multiply_gradients(t, code.array(f"back{p}"), result, current)
         with code.loop(0, self.rows) as r:
             before = self.row_before(k, r)
             self.retreat_row(t, k, r, before)
@@ -192,11 +198,11 @@ class _Backward(Kernel):
             with otherwise:
                 everything()
 
-    def multiply_gradients(self, t: Value, packed: Value, result: Value) -> None:
-        """Gradients of the current of step ``t + 1``, all rows, times a packed weight."""
-        code = self.code
+    def multiply_gradients(self, t: Value, packed: Value, result: Value, current: int = 0) -> None:
+        """Gradients of a current of step ``t + 1``, all rows, times a packed weight."""
+        code, slot = self.code, f"g{current_input(current)}"
         recurrence.multiply(
-            code, self.sequence("gx", code.sum(t, 1), I64(0)), code.slot("gx_b"),
+            code, self.sequence(slot, code.sum(t, 1), I64(0)), code.slot(f"{slot}_b"),
             self.rows, code.slot("N"), packed, code.slot("panels"), result,
             code.slot("product_row"),
         )  # fmt: skip
@@ -252,8 +258,8 @@ class _Backward(Kernel):
                 row = code.at(self.product, code.product(r, code.slot("product_row")))
                 fed_back = code.load(code.at(row, i))
                 inputs["gs0"] = code.builder.fadd(inputs["gs0"], fed_back)
-            for f in self.variant.pathways:
-                returned = code.load(code.at(self.product_of(self.returned, f, r), i))
+            for p, (f, _) in enumerate(self.variant.pathways):
+                returned = code.load(code.at(self.product_of(self.returned, p, r), i))
                 inputs[f"gs{f}"] = code.builder.fadd(inputs[f"gs{f}"], returned)
             for f in self.variant.traces:
                 given = code.load(code.at(self.sequence(f"gt{f}", t, r), i), mask)
@@ -266,10 +272,12 @@ class _Backward(Kernel):
                 address = code.at(self.sums, code.product(place, code.slot("padded")), i)
                 # Not in the padding: the sum of a shared one goes over the whole row.
                 code.store(code.builder.fadd(code.load(address), value), address, mask)
-            for row, value in zip(carried, results[count:-1], strict=True):
+            results = results[count:]
+            for row, value in zip(carried, results, strict=False):
                 code.store(value, code.at(row, i))
-            target = code.at(self.sequence("gx", t, r), i)
-            code.store(results[-1], target, mask, stream=self.variant.stream)
+            for current, value in enumerate(results[self.states :]):
+                target = code.at(self.sequence(f"g{current_input(current)}", t, r), i)
+                code.store(value, target, mask, stream=self.variant.stream)
 
         code.across(self.width, one)
 

@@ -19,8 +19,12 @@ class _Forward(Kernel):
         code = self.code
         self.winners = self.graph.winners(self.graph.forward)
         with self.tasks():
-            total = self.scratch
-            base = code.at(total, code.slot("padded"))
+            coupled, padded = self.variant.coupled, code.slot("padded")
+            total = {
+                k: code.at(self.scratch, code.product(place, padded))
+                for place, k in enumerate(coupled)
+            }
+            base = code.at(self.scratch, code.product(len(coupled), padded))
             states = code.product(code.slot("rows"), self.states, code.slot("padded"))
             self.sent = code.at(base, states)
             self.count = code.variable(I64(0))

@@ -15,15 +15,15 @@ from core.scan.cpu.parts import Wants, parts
 from core.scan.cpu.passes import Gradients, Inputs
 from core.scan.graph import StepGraph
 
-#: Arguments of :class:`Scan` before coefficients, state and weights of pathways.
+#: Arguments of :class:`Scan` before those of :func:`parts`.
 FIXED = 9
 
 
 class Scan(torch.autograd.Function):
-    """Current, weight, mask, coefficients, state and weights of pathways -> output, state, traces.
+    """Current, weight, mask and what :func:`parts` takes -> output, state, traces.
 
     ``B`` is at least one; weight and mask may be None; coefficients are 0-d or ``[N]``, fields of
-    the state ``[B, N]``, and the last weights belong to the fields in ``pathways``, by number.
+    the state ``[B, N]``, and the weights belong to ``pathways``, see :class:`CpuVariant`.
     The resulting state is the one after the last step; traces are the values of the recorded
     fields, given by number, after every step. ``differentiable`` says whether a backward may
     follow; where none does, and ``spend`` allows it, the output takes the current's memory.
@@ -35,7 +35,7 @@ class Scan(torch.autograd.Function):
         ctx: Any,
         graph: StepGraph,
         recorded: tuple[int, ...],
-        pathways: tuple[int, ...],
+        pathways: tuple[tuple[int, int], ...],
         differentiable: bool,
         spend: bool,
         name: str,
@@ -61,7 +61,7 @@ class Scan(torch.autograd.Function):
         differentiated = any(needed)
         inputs = Inputs.of(launch, current, weight, mask, rest, copied=differentiated)
         # The gradient of a pathway's weight is one large product with what went through it.
-        through = [f for f, wanted in zip(pathways, wants.pathways, strict=True) if wanted]
+        through = [f for (f, _), wanted in zip(pathways, wants.pathways, strict=True) if wanted]
         traced = dict.fromkeys((*recorded, *through))
         spend = spend and not differentiated
         found = passes.forward(launch, inputs, [*traced], keep=differentiated, spend=spend)
@@ -74,7 +74,7 @@ class Scan(torch.autograd.Function):
             ctx.output = output.detach(), output._version
         ctx.save_for_backward(
             *(inputs.current, weight, inputs.mask, inputs.rows, found.kept),
-            *(*inputs.coefficients, *inputs.state.values(), *inputs.pathways),
+            *(*inputs.coefficients, *inputs.state.values(), *inputs.pathways, *inputs.further),
             *[found.traces[f] for f in through],
         )
         ctx.set_materialize_grads(False)
@@ -96,12 +96,16 @@ class Scan(torch.autograd.Function):
         graph, read = launch.variant.graph, launch.variant.read
         coefficients, rest = rest[: graph.coefficients], rest[graph.coefficients :]
         state, rest = dict(zip(read, rest, strict=False)), rest[len(read) :]
-        count = len(launch.variant.pathways)
+        weights = len(launch.variant.pathways)
+        count = weights + graph.currents - 1
         pairs = zip(ctx.recorded, gradients[graph.states :], strict=True)
         traces = {f: gradient for f, gradient in pairs if gradient is not None}
         found = passes.backward(
             launch,
-            Inputs(current, weight, mask, coefficients, state, rest[:count], rows),
+            Inputs(
+                *(current, weight, mask, coefficients, state),
+                *(rest[:weights], rest[weights:count], rows),
+            ),
             ctx.wants,
             Gradients(go, gradients[: graph.states], traces),
             kept=kept,

@@ -47,21 +47,22 @@ def plan(
     neurons: int,
     *,
     states: int,
-    recurrent: bool,
+    coupled: int,
     lanes: int,
     real: int,
     whole_rows: bool = False,
 ) -> Geometry:
-    """Cut ``[steps, batch, neurons]`` into tasks; a recurrent one has all neurons of its samples.
+    """Cut ``[steps, batch, neurons]`` into tasks.
 
-    So has one with ``whole_rows``.
+    Where currents are ``coupled`` to the step before (so many), a task has all neurons of its
+    samples. So has one with ``whole_rows``.
     """
-    columns = neurons if recurrent or whole_rows else min(neurons, TILE)
+    columns = neurons if coupled or whole_rows else min(neurons, TILE)
     # With recurrence: more rows read the weight less often, and states leave the nearest cache.
-    rows = (8 if batch <= 64 else 16) if recurrent else max(1, TILE // columns)
+    rows = (8 if batch <= 64 else 16) if coupled else max(1, TILE // columns)
     rows = max(1, min(rows, batch))
     padded = -(-columns // lanes) * lanes
-    step_bytes = rows * padded * (states + recurrent) * real
+    step_bytes = rows * padded * (states + coupled) * real
     segment = max(4, min(LONGEST_SEGMENT, SEGMENT_BYTES // step_bytes))
     segment = min(segment, steps)
     return Geometry(
@@ -75,18 +76,26 @@ def plan(
     )
 
 
-def forward_scratch(geometry: Geometry, states: int, *, pathways: int, product_row: int) -> int:
+def forward_scratch(
+    geometry: Geometry, states: int, *, coupled: int, pathways: int, product_row: int
+) -> int:
     """Reals of scratch memory of the forward kernel."""
     products = pathways * (geometry.rows + SPARE_ROWS) * product_row
-    return geometry.padded * (1 + geometry.rows * states) + products
+    return geometry.padded * (coupled + geometry.rows * states) + products
 
 
 def backward_scratch(
-    geometry: Geometry, states: int, coefficients: int, *, pathways: int, product_row: int
+    geometry: Geometry,
+    states: int,
+    coefficients: int,
+    *,
+    coupled: int,
+    pathways: int,
+    product_row: int,
 ) -> int:
     """Reals of scratch memory of the backward kernel; ``product_row`` is 0 without recurrence."""
     rows = geometry.rows
-    per_step = rows * states + (rows if product_row else 0)
+    per_step = rows * (states + coupled)
     in_rows = coefficients + rows * states + geometry.segment * per_step
     products = (1 + 2 * pathways) * (rows + SPARE_ROWS) * product_row
     return geometry.padded * in_rows + products

@@ -14,7 +14,7 @@ backwards. Recomputing a step costs less than writing its states to memory and r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,6 +26,7 @@ from core.scan.cpu.geometry import SPARE_ROWS
 from core.scan.cpu.machine import Machine
 from core.scan.cpu.vector import operations
 from core.scan.cpu.winner import first_largest
+from core.scan.currents import current_input
 from core.scan.graph import Variant, winner_input
 
 #: Slots that both kernels read: sizes, the geometry of tasks, and the arrays of the forward pass.
@@ -59,25 +60,26 @@ class CpuVariant(Variant):
         stream: Whether what it writes goes past the caches, see :meth:`Code.store`.
         traces: Fields of the state, by number, whose values the forward kernel writes down at
             every step, or whose values of every step have a gradient in the backward kernel.
-        pathways: Fields of the state, by number, that come back through a weight of their own, as
-            they stand after the previous step.
+        pathways: Fields of the state, as they stand after the previous step, that come back through
+            a weight of their own, and the currents that they come to; both by number.
     """
 
     shared: tuple[bool, ...] = ()
     trained: tuple[bool, ...] = ()
     stream: bool = False
     traces: tuple[int, ...] = ()
-    pathways: tuple[int, ...] = ()
+    pathways: tuple[tuple[int, int], ...] = ()
 
     @property
-    def coupled(self) -> bool:
-        """Whether the current depends on the step before: a task has all neurons of its samples."""
-        return self.recurrent or bool(self.pathways)
+    def coupled(self) -> tuple[int, ...]:
+        """Currents that depend on the step before: then a task has all neurons of its samples."""
+        fed = {current for _, current in self.pathways} | ({0} if self.recurrent else set())
+        return tuple(sorted(fed))
 
     @property
     def read(self) -> list[int]:
         """Fields of the state that the next step reads."""
-        sent = (*self.pathways, *((0,) if self.recurrent else ()))
+        sent = [field for field, _ in self.pathways] + [0] * self.recurrent
         return [f for f in range(self.graph.states) if f in sent or f"s{f}" in self.graph.read]
 
     @property
@@ -103,23 +105,39 @@ def backward_slots(variant: CpuVariant) -> tuple[str, ...]:
     gradients of the last one and of the first, zero where there is none or it is not wanted. A
     trained coefficient's is ``[row blocks, N]``; a shared one's ``[tasks]``.
     """
-    slots = [f"gt{f}{stride}" for f in variant.traces for stride in ("", "_t", "_b")]
+    slots = _strided(f"gt{f}" for f in variant.traces)
     for f in range(variant.graph.states):
         slots += [f"gs{f}", f"gs{f}_b", f"first{f}"]
-    back = [f"back{f}" for f in variant.pathways]
+    back = [f"back{p}" for p in range(len(variant.pathways))]
+    back += _strided(f"g{name}" for name in _further(variant))
     trained = [f"gc{place}" for place, wanted in enumerate(variant.trained) if wanted]
     return (*BACKWARD, *_given(variant), *back, *trained, *slots)
 
 
 def _given(variant: CpuVariant) -> list[str]:
-    """Slots of coefficients, of what is read of the first state, and of weights of pathways.
+    """Slots of coefficients, of the state before, of further currents and weights of pathways.
 
     The weights are packed as :func:`recurrence.multiply` reads them; ``back*`` are the same for
     the way back.
     """
     state = [f"state{f}{stride}" for f in variant.read for stride in ("", "_b")]
     coefficients = [f"c{place}" for place in range(variant.graph.coefficients)]
-    return [*coefficients, *state, *[f"path{f}" for f in variant.pathways]]
+    paths = [f"path{p}" for p in range(len(variant.pathways))]
+    return [*coefficients, *state, *_strided(_further(variant)), *paths]
+
+
+def _further(variant: CpuVariant) -> list[str]:
+    """The arrays of all currents but the first."""
+    return [current_input(k) for k in range(1, variant.graph.currents)]
+
+
+def _strided(names: Iterable[str]) -> list[str]:
+    """The slots of sequences."""
+    return [f"{name}{stride}" for name in names for stride in ("", "_t", "_b")]
+
+
+Rows = dict[int, Value]
+"""Of every current that depends on the step before, where a row of its total lies."""
 
 
 class Kernel:
@@ -195,12 +213,12 @@ class Kernel:
         return code.load(code.at(code.array(f"c{place}"), self.first, i), mask)
 
     def advance(
-        self, t: Value, r: Value, before: list[Value], after: list[Value], total: Value,
+        self, t: Value, r: Value, before: list[Value], after: list[Value], total: Rows,
         written: dict[int, Value],
     ) -> None:  # fmt: skip
         """One step of one row: state ``before`` to ``after``, both in scratch memory.
 
-        Where it is not the input alone, the total current is gathered into ``total`` first.
+        A current that is not the input alone is gathered into its row of ``total`` first.
         ``written`` are rows of sequences by what goes there: a field of the state, or -1 for the
         output.
         """
@@ -209,7 +227,8 @@ class Kernel:
 
         def one(i: Value, mask: Value | None) -> None:
             inputs = self.inputs(t, r, i, mask, before, total, winners)
-            self.foresee("x", code.sum(t, AHEAD), r, i)
+            for k in range(graph.currents):
+                self.foresee(current_input(k), code.sum(t, AHEAD), r, i)
             results = graph.evaluate(graph.forward, inputs, self.table)
             for f, row in enumerate(after):
                 if f in self.variant.read or self.keeps_all:
@@ -219,14 +238,14 @@ class Kernel:
 
         code.across(self.width, one)
 
-    def prepare(self, t: Value, r: Value, before: list[Value], total: Value) -> dict[int, Value]:
-        """What a step of a row needs first: its total current, and the places of its winners.
+    def prepare(self, t: Value, r: Value, before: list[Value], total: Rows) -> dict[int, Value]:
+        """What a step of a row needs first: its total currents, and the places of its winners.
 
         Returns:
             The places, by node. Each takes a pass over the row of its own.
         """
         if self.variant.recurrent:
-            self.gather(t, r, before[0], total)
+            self.gather(t, r, before[0], total[0])
         if self.variant.pathways:
             self.add_pathways(t, r, total)
         found: dict[int, Value] = {}
@@ -241,7 +260,7 @@ class Kernel:
         return found
 
     def inputs(
-        self, t: Value, r: Value, i: Value, mask: Value | None, before: list[Value], total: Value,
+        self, t: Value, r: Value, i: Value, mask: Value | None, before: list[Value], total: Rows,
         winners: dict[int, Value],
     ) -> dict[str, Value]:  # fmt: skip
         """What a step reads, for the vector at ``i``; ``winners`` as :meth:`prepare`."""
@@ -251,10 +270,9 @@ class Kernel:
             for place in range(self.graph.coefficients)
         }
         inputs |= {f"s{f}": code.load(code.at(row, i)) for f, row in enumerate(before)}
-        if self.variant.coupled:
-            inputs["x"] = code.load(code.at(total, i))
-        else:
-            inputs["x"] = code.load(code.at(self.sequence("x", t, r), i), mask)
+        for name in (current_input(k) for k in range(self.graph.currents)):
+            inputs[name] = code.load(code.at(self.sequence(name, t, r), i), mask)
+        inputs |= {current_input(k): code.load(code.at(row, i)) for k, row in total.items()}
         if self.graph.masked:
             inputs["m"] = code.load(code.at(self.sequence("mask", t, r), i), mask)
         for node, place in winners.items():
@@ -282,33 +300,37 @@ class Kernel:
         One product for all rows reads each weight once.
         """
         code = self.code
-        for f in self.variant.pathways:
+        for p, (field, _) in enumerate(self.variant.pathways):
             recurrence.multiply(
-                code, first[f], code.product(self.states, code.slot("padded")),
-                self.rows, code.slot("N"), code.array(f"path{f}"), code.slot("panels"),
-                self.product_of(self.sent, f, 0), code.slot("product_row"),
+                code, first[field], code.product(self.states, code.slot("padded")),
+                self.rows, code.slot("N"), code.array(f"path{p}"), code.slot("panels"),
+                self.product_of(self.sent, p, 0), code.slot("product_row"),
             )  # fmt: skip
 
-    def product_of(self, base: Value, field: int, r: int | Value) -> Value:
+    def product_of(self, base: Value, pathway: int, r: int | Value) -> Value:
         """The row of a pathway's product; those of all pathways start at ``base``."""
         code = self.code
         rows = code.sum(code.slot("rows"), SPARE_ROWS)
-        row = code.sum(code.product(self.variant.pathways.index(field), rows), r)
+        row = code.sum(code.product(pathway, rows), r)
         return code.at(base, code.product(row, code.slot("product_row")))
 
-    def add_pathways(self, t: Value, r: Value, total: Value) -> None:
-        """Add what :meth:`send` computed to the current of a row."""
+    def add_pathways(self, t: Value, r: Value, total: Rows) -> None:
+        """Add what :meth:`send` computed to the currents of a row."""
         code = self.code
-        sent = [self.product_of(self.sent, f, r) for f in self.variant.pathways]
+        sent: dict[int, list[Value]] = {}
+        for p, (_, current) in enumerate(self.variant.pathways):
+            sent.setdefault(current, []).append(self.product_of(self.sent, p, r))
 
         def one(i: Value, mask: Value | None) -> None:
-            if self.variant.recurrent:
-                current = code.load(code.at(total, i))
-            else:
-                current = code.load(code.at(self.sequence("x", t, r), i), mask)
-            for row in sent:
-                current = code.builder.fadd(current, code.load(code.at(row, i)))
-            code.store(current, code.at(total, i))
+            for current, rows in sent.items():
+                if current == 0 and self.variant.recurrent:
+                    value = code.load(code.at(total[current], i))
+                else:
+                    source = self.sequence(current_input(current), t, r)
+                    value = code.load(code.at(source, i), mask)
+                for row in rows:
+                    value = code.builder.fadd(value, code.load(code.at(row, i)))
+                code.store(value, code.at(total[current], i))
 
         code.across(self.width, one)
 

@@ -19,6 +19,7 @@ from core.scan.cpu.geometry import Geometry, backward_scratch, forward_scratch, 
 from core.scan.cpu.kernel import CpuVariant, backward_slots, forward_slots
 from core.scan.cpu.machine import Function, denormals, function, this_machine
 from core.scan.cpu.parts import Wants
+from core.scan.currents import current_input
 from core.scan.graph import StepGraph
 
 #: Bytes of a sequence above which caches cannot hold it until it is read.
@@ -33,15 +34,15 @@ def _kernel(direction: str, variant: CpuVariant, name: str) -> Function:
     return function(direction, text(variant, this_machine()), what)
 
 
-def cut(graph: StepGraph, shape: torch.Size, dtype: torch.dtype, recurrent: bool) -> Geometry:
+def cut(variant: CpuVariant, shape: torch.Size, dtype: torch.dtype) -> Geometry:
     """How a scan is cut into tasks and segments on this machine."""
     return plan(
         *shape,
-        states=graph.states,
-        recurrent=recurrent,
+        states=variant.graph.states,
+        coupled=len(variant.coupled),
         lanes=this_machine().vector_bytes // dtype.itemsize,
         real=dtype.itemsize,
-        whole_rows=bool(graph.all_winners),
+        whole_rows=bool(variant.graph.all_winners),
     )
 
 
@@ -63,16 +64,15 @@ class Launch:
         current_TBN: Tensor,
         *,
         recurrent: bool,
-        pathways: tuple[int, ...],
+        pathways: tuple[tuple[int, int], ...],
         shared: tuple[bool, ...],
         trained: tuple[bool, ...],
     ) -> Launch:
         """For ``neurons`` of that name, see :class:`CpuVariant`."""
         shape, dtype = current_TBN.shape, current_TBN.dtype
-        geometry = cut(graph, shape, dtype, recurrent or bool(pathways))
         double = dtype == torch.float64
         variant = CpuVariant(graph, double, recurrent, shared, trained, pathways=pathways)
-        return cls(variant, name, shape, dtype, geometry)
+        return cls(variant, name, shape, dtype, cut(variant, shape, dtype))
 
     @cached_property
     def product(self) -> dict[str, int]:
@@ -105,7 +105,7 @@ class Launch:
             **self.product,
         }
         forward = direction == "forward"
-        written = ["gx"]
+        written = [f"g{current_input(k)}" for k in range(self.variant.graph.currents)]
         if forward:
             written = ["output", *[f"trace{f}" for f in traces]]
             written += [f"final{f}" for f in range(self.variant.graph.states)]
@@ -140,16 +140,21 @@ class Launch:
         slots |= {"indices": indices.data_ptr(), "indices_size": places}
         workers.run(kernel, (ctypes.c_int64 * len(names))(*[slots[n] for n in names]), threads)
 
-    def targets(self, wants: Wants) -> tuple[Tensor, list[Tensor | None], list[Tensor | None]]:
-        """Memory for the gradients of the current, of the first state, and parts of coefficients'.
+    def targets(
+        self, wants: Wants
+    ) -> tuple[list[Tensor], list[Tensor | None], list[Tensor | None]]:
+        """Memory for the gradients of the currents, of the first state, and parts of coefficients'.
 
         Of a coefficient for each block of rows; of a shared one for each task.
         """
         _, batch, neurons = self.shape
-        if wants.current or self.variant.coupled:
-            gx = empty(tuple(self.shape), self.dtype)
-        else:  # every step overwrites the one before
-            gx = empty((1, batch, neurons), self.dtype).expand(self.shape)
+        gx = [
+            empty(tuple(self.shape), self.dtype)
+            if wanted or k in self.variant.coupled
+            # every step overwrites the one before
+            else empty((1, batch, neurons), self.dtype).expand(self.shape)
+            for k, wanted in enumerate((wants.current, *wants.further))
+        ]
         first = [empty((batch, neurons), self.dtype) if wanted else None for wanted in wants.state]
         parts: list[Tensor | None] = []
         for shared, wanted in zip(self.variant.shared, wants.coefficients, strict=True):
@@ -164,11 +169,11 @@ class Launch:
     def _scratch(self, forward: bool) -> int:
         """Reals of scratch memory that a thread needs."""
         graph, row = self.variant.graph, self.product["product_row"]
-        pathways = len(self.variant.pathways)
+        coupled, pathways = len(self.variant.coupled), len(self.variant.pathways)
+        sizes = {"coupled": coupled, "pathways": pathways, "product_row": row}
         if forward:
-            return forward_scratch(self.geometry, graph.states, pathways=pathways, product_row=row)
-        sizes = self.geometry, graph.states, graph.coefficients
-        return backward_scratch(*sizes, pathways=pathways, product_row=row)
+            return forward_scratch(self.geometry, graph.states, **sizes)
+        return backward_scratch(self.geometry, graph.states, graph.coefficients, **sizes)
 
     def _streams(self, written: Tensor | None) -> bool:
         """Whether a kernel should write a sequence past the caches."""

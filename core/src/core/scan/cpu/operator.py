@@ -66,11 +66,14 @@ def _(
     rest: Sequence[Tensor],
     keep: bool,
 ) -> list[Tensor]:
+    from core.scan.cpu.kernel import CpuVariant
     from core.scan.cpu.launch import cut
 
     known = read(plan)
     shape = torch.Size(map(int, current.shape))  # how a scan is cut depends on all three
-    geometry = cut(known.graph, shape, current.dtype, weight is not None or bool(known.pathways))
+    double = current.dtype == torch.float64
+    variant = CpuVariant(known.graph, double, weight is not None, pathways=known.pathways)
+    geometry = cut(variant, shape, current.dtype)
     between = geometry.segments - 1
     kept = (between, known.graph.states, *shape[1:]) if keep and between else (0,)
     return [
@@ -154,7 +157,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     *found, spikes, kept = output
     traces = dict(zip(known.traced, found[1 + known.graph.states :], strict=True))
     wanted = Wants.of(False, of_weight, of_rest, known.graph).pathways
-    through = [traces[f] for f, want in zip(known.pathways, wanted, strict=True) if want]
+    through = [traces[f] for (f, _), want in zip(known.pathways, wanted, strict=True) if want]
     # The output is asked for where the weight's gradient is, and is a tensor in any case.
     sent = found[0] if of_weight else kept
     ctx.plan, ctx.given, ctx.found = plan, len(rest), len(found)
@@ -216,7 +219,7 @@ def _check(
     if current.dim() != 3 or 0 in current.shape:
         raise ValueError(f"current has shape {tuple(current.shape)}, expected [T, B, N]")
     batch, neurons = current.shape[1:]
-    coefficients, state, pathways = parts(rest, plan.graph)
+    coefficients, state, pathways, further = parts(rest, plan.graph)
     weights = [*pathways, *([] if weight is None else [weight])]
     masks = [] if mask is None else [mask]
     fits = (
@@ -226,7 +229,8 @@ def _check(
         and all(c.shape in ((), (neurons,)) for c in coefficients)
         and all(field.shape == (batch, neurons) for field in state)
         and all(matrix.shape == (neurons, neurons) for matrix in weights)
-        and all(one.shape == current.shape for one in masks)
+        and len(further) == plan.graph.currents - 1
+        and all(one.shape == current.shape for one in (*masks, *further))
         and current.dtype in (torch.float32, torch.float64)
     )
     for tensor in (current, *rest, *weights, *masks):

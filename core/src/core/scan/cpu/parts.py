@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,11 @@ from core.scan.graph import StepGraph
 
 
 def parts(rest: Sequence[Any], graph: StepGraph) -> tuple[Sequence[Any], ...]:
-    """What belongs to coefficients, to fields of the state, and to weights of pathways."""
+    """What belongs to coefficients, fields of the state, weights of pathways, further currents."""
     states = graph.coefficients + graph.states
-    return rest[: graph.coefficients], rest[graph.coefficients : states], rest[states:]
+    further = len(rest) - (graph.currents - 1)
+    ends = (0, graph.coefficients, states, further, len(rest))
+    return tuple([rest[start:end] for start, end in itertools.pairwise(ends)])
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Wants:
     coefficients: tuple[bool, ...]
     state: tuple[bool, ...]
     pathways: tuple[bool, ...]
+    further: tuple[bool, ...]
 
     @classmethod
     def of(cls, current: bool, weight: bool, rest: Sequence[bool], graph: StepGraph) -> Wants:

@@ -18,6 +18,7 @@ from core.scan.cpu.arrays import numbered, own, readable, saved
 from core.scan.cpu.launch import Launch
 from core.scan.cpu.machine import this_machine
 from core.scan.cpu.parts import Wants, parts
+from core.scan.currents import current_input
 
 #: Share of spikes above which one large product is faster than adding rows.
 DENSE = 0.2
@@ -34,6 +35,7 @@ class Inputs:
         coefficients: 0-d or ``[N]``, contiguous.
         state: Of the fields that kernels read, by number; ``[B, N]``.
         pathways: ``[N, N]``.
+        further: The other currents, each ``[T, B, N]``.
         rows: Row j is what a spike of neuron j adds to the current of all.
     """
 
@@ -43,6 +45,7 @@ class Inputs:
     coefficients: Sequence[Tensor]
     state: Mapping[int, Tensor]
     pathways: Sequence[Tensor]
+    further: Sequence[Tensor]
     rows: Tensor | None
 
     @classmethod
@@ -57,7 +60,7 @@ class Inputs:
         copied: bool,
     ) -> Inputs:
         """``rest`` as in :func:`parts`; ``copied`` states stay when the caller writes to his."""
-        coefficients, fields, weights = parts(rest, launch.variant.graph)
+        coefficients, fields, weights, further = parts(rest, launch.variant.graph)
         keep = own if copied else readable
         rows = None
         if weight is not None:
@@ -71,6 +74,7 @@ class Inputs:
             [c.contiguous() for c in coefficients],
             {f: keep(fields[f]) for f in launch.variant.read},
             weights,
+            [saved(current) for current in further],
             rows,
         )
 
@@ -80,6 +84,7 @@ class Inputs:
             **{"x": readable(self.current), "mask": self.mask, "weight": self.rows},
             **numbered("c", self.coefficients),
             **{f"state{f}": field for f, field in self.state.items()},
+            **{current_input(k): readable(x) for k, x in enumerate(self.further, start=1)},
         }
 
 
@@ -138,7 +143,7 @@ def forward(
             **{"kept": kept, "output": output, "spikes": spikes},
             **numbered("final", final),
             **{f"trace{f}": trace for f, trace in traces.items()},
-            **_packed("path", launch.variant.pathways, turned),
+            **_packed("path", turned),
         },
         tuple(traces),
     )
@@ -183,7 +188,7 @@ def backward(
         gradients: That come in.
         kept: See :class:`Forward`.
         output: Where the weight's gradient is one large product with it, see :func:`dense`.
-        through: Traces of the fields of those pathways whose weights' gradients are wanted.
+        through: What went through those pathways whose weights' gradients are wanted: traces.
 
     Returns:
         Gradients of current and weight, and of what :func:`parts` takes.
@@ -204,14 +209,15 @@ def backward(
         "backward",
         {
             **inputs.arrays(),
-            **{"go": readable(go), "gx": gx},
+            **{"go": readable(go)},
+            **{f"g{current_input(k)}": gradient for k, gradient in enumerate(gx)},
             **{"kept": kept, "packed": packed, "weight_gradient": sums},
             **numbered("gs", last),
             **numbered("first", first),
             **numbered("gc", sums_of),
             **{f"gt{f}": gradient for f, gradient in traces.items()},
-            **_packed("path", pathways, [path.t() for path in inputs.pathways]),
-            **_packed("back", pathways, inputs.pathways),
+            **_packed("path", [path.t() for path in inputs.pathways]),
+            **_packed("back", inputs.pathways),
         },
         tuple(traces),
     )
@@ -219,21 +225,22 @@ def backward(
     if sums is not None:
         weight_gradient = sums.sum(0)[:, : launch.shape[2]].t()
     elif output is not None and wants.weight:
-        weight_gradient = _outer(gx, output, inputs.state[0])
+        weight_gradient = _outer(gx[0], output, inputs.state[0])
     # The initial state feeds the first step.
-    feeding = [(0, weight)] if weight is not None else []
-    for f, matrix in (*feeding, *zip(pathways, inputs.pathways, strict=True)):
+    feeding = [((0, 0), weight)] if weight is not None else []
+    for (f, current), matrix in (*feeding, *zip(pathways, inputs.pathways, strict=True)):
         if (found := first[f]) is not None:
-            found += gx[0] @ matrix
+            found += gx[current][0] @ matrix
     return (
-        gx if wants.current else None,
+        gx[0] if wants.current else None,
         weight_gradient,
         *map(_added, sums_of, launch.variant.shared),
         *first,
         *[
-            _outer(gx, next(through), inputs.state[f]) if wanted else None
-            for f, wanted in zip(pathways, wants.pathways, strict=True)
+            _outer(gx[current], next(through), inputs.state[f]) if wanted else None
+            for (f, current), wanted in zip(pathways, wants.pathways, strict=True)
         ],
+        *[given if wanted else None for given, wanted in zip(gx[1:], wants.further, strict=True)],
     )
 
 
@@ -244,9 +251,9 @@ def _added(given: Tensor | None, shared: bool) -> Tensor | None:
     return given[0] if len(given) == 1 else given.sum(0)
 
 
-def _packed(slot: str, fields: Sequence[int], weights: Sequence[Tensor]) -> dict[str, Tensor]:
-    pairs = zip(fields, weights, strict=True)
-    return {f"{slot}{f}": recurrence.packed(weight, this_machine()) for f, weight in pairs}
+def _packed(slot: str, weights: Sequence[Tensor]) -> dict[str, Tensor]:
+    pairs = enumerate(weights)
+    return {f"{slot}{p}": recurrence.packed(weight, this_machine()) for p, weight in pairs}
 
 
 def _outer(gx: Tensor, sent: Tensor, first: Tensor) -> Tensor:

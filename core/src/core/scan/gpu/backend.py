@@ -45,7 +45,9 @@ def not_taken(case: Case) -> str | None:
     if case.recurrent_weight is not None and case.neuron.size > most > 0:
         return f"it takes recurrent layers of at most {most} neurons, not {case.neuron.size}"
     if case.pathways:
-        return f"it has no further recurrent pathway ({', '.join(case.pathways)})"
+        return f"it has no further recurrent pathway ({', '.join(map(str, case.pathways))})"
+    if case.further:
+        return "it takes neurons with one input current"
     if reason := fused.refusal(case):
         return reason
     return "it compares no neurons of a layer (winner)" if case.graph.all_winners else None
