@@ -15,11 +15,8 @@ from torch import Tensor
 from core.scan import fused
 from core.scan.case import Case, Traces
 from core.scan.gpu.function import Scan
+from core.scan.gpu.geometry import MOST_RECURRENT
 from core.scan.graph import StepGraph
-
-#: Neurons of a recurrent layer that one program still holds: beyond, registers and shared memory
-#: are too small for a tile.
-MOST_RECURRENT = {torch.float32: 512, torch.float64: 256}
 
 
 def missing() -> str | None:

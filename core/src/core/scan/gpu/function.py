@@ -11,50 +11,16 @@ from torch import Tensor
 
 from core.opaque import differentiable_once, tie
 from core.scan import fused
+from core.scan.gpu import geometry
 from core.scan.gpu.kernels import GpuVariant, module_text
 from core.scan.gpu.module import imported
 from core.scan.graph import StepGraph
 
 #: Steps between two kept states.
 SEGMENT = 16
-#: Elements of a feed-forward tile: one per thread, as many programs as possible.
-BLOCK = 128
-#: Samples of a recurrent tile, and the inner dimension of its product at a time, at least what a
-#: dense product in a kernel needs.
-ROWS, INNER = 16, 16
-#: Elements of a recurrent tile that the 32 threads of a warp hold, and warps of a program at most:
-#: with more, a thread may use so few registers that most of the state lies in memory.
-ELEMENTS_PER_WARP, MOST_WARPS = 32 * 8, 16
-
-
 #: Launch options. Nothing may be read ahead of the barrier before it, nor a product be contracted
 #: with the sum that follows.
 OPTIONS = {"num_stages": 1, "enable_fp_fusion": False}
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How a scan is cut into programs.
-
-    Attributes:
-        tile: Constants of the kernel.
-        programs: How many.
-        warps: Of a program.
-    """
-
-    tile: dict[str, int]
-    programs: int
-    warps: int
-
-
-def geometry(recurrent: bool, batch: int, neurons: int) -> Geometry:
-    """The geometry of ``batch`` samples and ``neurons`` neurons."""
-    if not recurrent:
-        return Geometry({"BLOCK": BLOCK}, -(-batch * neurons // BLOCK), warps=4)
-    # A power of two, and enough for a dense product.
-    columns = max(16, 1 << (neurons - 1).bit_length())
-    warps = min(max(4, ROWS * columns // ELEMENTS_PER_WARP), MOST_WARPS)
-    return Geometry({"ROWS": ROWS, "COLUMNS": columns, "INNER": INNER}, -(-batch // ROWS), warps)
 
 
 @dataclass(frozen=True)
@@ -73,12 +39,12 @@ class _Launch:
     def run(self, direction: str, arrays: dict[str, Tensor | None], **constants: bool) -> None:
         """Run a kernel on the device of its arrays, which are contiguous."""
         steps, batch, neurons = self.shape
-        cut = geometry(self.variant.recurrent, batch, neurons)
         given = {name: array for name, array in arrays.items() if array is not None}
+        cut = geometry.chosen(self.variant.recurrent, batch, neurons, given["x"].dtype)
         kernel = getattr(imported(module_text(self.variant)), direction)
         device = given["x"].device
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-            kernel[(cut.programs,)](
+            kernel[(cut.programs(batch, neurons),)](
                 **given,
                 **{"T": steps, "B": batch, "N": neurons, "SEGMENT": self.segment},
                 **constants,
