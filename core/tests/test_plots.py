@@ -105,6 +105,18 @@ def test_compare_curves_draws_mean_band_and_dot(tmp_path: Path, saved_axes: list
     assert [tuple(np.asarray(dot.get_xydata())[0]) for dot in dots] == [(1, 94), (2, 96), (1, 50)]
 
 
+def test_a_run_that_ended_early_ends_no_mean(tmp_path: Path, saved_axes: list[Axes]) -> None:
+    whole = [metric_rows([10.0, 60.0, 70.0, 80.0, 90.0]) for _ in range(2)]
+    died = metric_rows([10.0, 30.0])
+    plots.compare_curves({"ALIF": [whole[0], died, whole[1]]}, tmp_path / "compare.png")
+    (axes,) = saved_axes
+    assert legend(axes) == ["ALIF (n = 2, 1 ended early)"]
+    mean = next(line for line in axes.lines if str(line.get_label()).startswith("ALIF"))
+    np.testing.assert_array_equal(mean.get_ydata(), [10, 60, 70, 80, 90])
+    (cross,) = [line for line in axes.lines if line.get_marker() == "x"]
+    np.testing.assert_array_equal(cross.get_xydata(), [[1, 30]])
+
+
 def test_learning_curve_marks_the_epoch_that_was_selected(
     tmp_path: Path, saved_axes: list[Axes]
 ) -> None:

@@ -22,6 +22,9 @@ from core.training.selection import Selects, best_row
 Row = Mapping[str, object]
 
 PUBLISHED = "#444444"
+#: Share of the longest run's epochs: one that ended before is no part of a mean, which would end
+#: with it.
+EARLY = 0.5
 
 
 def learning_curve(
@@ -84,8 +87,10 @@ def compare_curves(
     """Mean and standard deviation over seeds of one metric per epoch, one colour per label.
 
     The band is mean +- the standard deviation over runs (n-1), drawn from two runs on, over the
-    epochs all of a label's runs have. A dot marks the first epoch at which the mean reaches
-    95 % of its last value. This is the layout of Figure 5 of the BRF paper (Higuchi et al. 2024).
+    epochs all of a label's runs have. Runs that ended before half of the longest, as those that
+    fail do, are thin lines of their own with a cross at the end. A dot marks the first epoch at
+    which the mean reaches 95 % of its last value. This is the layout of Figure 5 of the BRF paper
+    (Higuchi et al. 2024).
     Where only a final value is published, a diamond at the right edge marks it.
 
     Args:
@@ -135,10 +140,41 @@ def draw_curves(
 def by_epoch(
     runs: Sequence[Sequence[Row]], metric: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Epochs ``[E]`` that all runs have, and the values of the runs there ``[runs, E]``."""
+    """Epochs ``[E]`` that all runs have, and the values of the runs there ``[runs, E]``.
+
+    Runs that ended early are left out, see :func:`early`.
+    """
+    whole = _parted(runs, metric)[0]
+    common = sorted(set.intersection(*map(set, whole))) if whole else []
+    return np.array(common), np.array([[run[e] for e in common] for run in whole])
+
+
+def early(
+    runs: Sequence[Sequence[Row]], metric: str
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Epochs and values of the runs that ended before :data:`EARLY` of the longest."""
+    return [(np.array(list(run)), np.array(list(run.values()))) for run in _parted(runs, metric)[1]]
+
+
+def draw_early(
+    axes: Axes, epochs: NDArray[np.float64], values: NDArray[np.float64], color: str
+) -> None:
+    """One of :func:`early`: a thin line and a cross where it ends."""
+    axes.plot(epochs, values, color=color, linewidth=0.8, alpha=0.6)
+    axes.plot(epochs[-1:], values[-1:], "x", color=color, markersize=5)
+
+
+def _parted(
+    runs: Sequence[Sequence[Row]], metric: str
+) -> tuple[list[dict[float, float]], list[dict[float, float]]]:
+    """Runs that went on and runs that ended early, as values by epoch."""
     by_run = [dict(zip(*_series(rows, metric), strict=True)) for rows in runs]
-    common = sorted(set.intersection(*(set(run) for run in by_run)))
-    return np.array(common), np.array([[run[e] for e in common] for run in by_run])
+    longest = max((max(run, default=0.0) for run in by_run), default=0.0)
+    last = [max(run, default=-1.0) for run in by_run]
+    return (
+        [run for run, end in zip(by_run, last, strict=True) if end >= EARLY * longest],
+        [run for run, end in zip(by_run, last, strict=True) if 0 <= end < EARLY * longest],
+    )
 
 
 def _series(rows: Iterable[Row], key: str) -> tuple[list[float], list[float]]:
@@ -176,12 +212,15 @@ def _band(
     if not epochs.size:
         return
     mean = values.mean(axis=0)
-    count = "" if len(runs) == 1 else f" (n = {len(runs)})"
-    color = f"C{index}"
+    ended, color = early(runs, metric), f"C{index}"
+    count = f" (n = {len(values)}{f', {len(ended)} ended early' if ended else ''})"
+    count = "" if len(runs) == 1 else count
+    for one in ended:
+        draw_early(axes, *one, color)
     # When all colours are used up, the next ones are told apart by their strokes.
     stroke = ("-", "-.", ":")[index // len(STYLE["axes.prop_cycle"]) % 3]
     axes.plot(epochs, mean, stroke, color=color, label=f"{label}{count}")
-    if len(runs) > 1:
+    if len(values) > 1:
         std = values.std(axis=0, ddof=1)
         axes.fill_between(epochs, mean - std, mean + std, color=color, alpha=0.18, linewidth=0)
     _dot(axes, epochs, mean, color, filled=True)

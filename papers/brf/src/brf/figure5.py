@@ -6,6 +6,7 @@ epoch nearly so, because most of the way is gone in the first ten.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from core.plots import figure
-from core.plots.curves import by_epoch
+from core.plots.curves import by_epoch, draw_early, early
 from core.records import Record
 from core.records.changes import PROTOCOL
 from core.records.claims import Claim
@@ -58,7 +59,8 @@ def figure5(claims: Sequence[Claim], records: Sequence[Record], path: Path) -> D
         path,
         "Figure 5: test error over epochs on the four tasks of the paper, both axes by their "
         "logarithm (from epoch 1 on): lines and bands our runs, mean and standard deviation, with "
-        "their number and epochs in the panel; dashed the authors' logs, mean of 5 runs; dotted a "
+        "their number and epochs in the panel, runs that ended early thin with a cross; "
+        "dashed the authors' logs, mean of 5 runs; dotted a "
         "run of the seed repository, where there is no log of the authors; diamonds the selected "
         "errors of Table 1. SHD is the set made again",
     )
@@ -85,6 +87,8 @@ def _ours(axes: Axes, curves: Sequence[Sequence[Mapping[str, float | None]]], co
     error = 100 - accuracy
     mean = error.mean(0)
     axes.plot(epochs, mean, color=color)
+    for there, values in early(curves, "test_accuracy"):
+        draw_early(axes, there, 100 - values, color)
     if len(error) > 1:
         std = error.std(0, ddof=1)
         low = np.maximum(mean - std, _LEAST)
@@ -131,6 +135,7 @@ def _dress(axes: Axes, title: str, counts: Sequence[str]) -> None:
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
     told = "our runs x epochs: " + ", ".join(counts) if counts else "no run of ours"
+    told = textwrap.fill(told, 48)
     axes.text(0.02, 0.02, told, transform=axes.transAxes, fontsize=8, color="#444444")
 
 
