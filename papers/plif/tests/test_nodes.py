@@ -236,8 +236,9 @@ def test_time_constants_per_neuron_from_a_distribution() -> None:
     assert ParametricLIFNode(16.0, tau_shape=(3, 1, 1)).w.shape == (1, 3, 1, 1)
     with pytest.raises(ValueError, match="needs tau_shape"):
         ParametricLIFNode(LogNormalTau(2.0, 0.1))
-    with pytest.raises(ValueError, match="above 1 step, got 1"):
-        ParametricLIFNode(1.0)
+    for kind in (LIFNode, ParametricLIFNode):
+        with pytest.raises(ValueError, match="above 1 step, got 1"):
+            kind(1.0)
 
 
 def test_time_constants_of_another_shape_are_refused_by_name() -> None:

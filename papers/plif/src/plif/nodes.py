@@ -156,8 +156,22 @@ class _Scanned(neuron.BaseNode):
         return spikes
 
 
+def _above_one(tau: float) -> float:
+    """A membrane time constant, where SpikingJelly has an assertion."""
+    if not tau > 1.0:
+        raise ValueError(f"a membrane time constant must be above 1 step, got {tau}")
+    return float(tau)
+
+
 class LIFNode(_Scanned, neuron.LIFNode):
-    """SpikingJelly's LIFNode; see there for the arguments."""
+    """SpikingJelly's LIFNode; see there for the arguments.
+
+    Raises:
+        ValueError: A time constant of 1 or below.
+    """
+
+    def __init__(self, tau: float = 2.0, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(_above_one(tau), *arguments, **keywords)
 
     def _coefficients(self) -> dict[str, Any]:
         return {"tau": self.tau, "train": "nothing"}
@@ -187,9 +201,7 @@ class ParametricLIFNode(_Scanned, neuron.ParametricLIFNode):
         **keywords: Any,
     ) -> None:
         mean = init_tau.mean if isinstance(init_tau, LogNormalTau) else init_tau
-        if not mean > 1.0:
-            raise ValueError(f"a membrane time constant must be above 1 step, got {mean}")
-        super().__init__(float(mean), *arguments, **keywords)
+        super().__init__(_above_one(mean), *arguments, **keywords)
         if tau_shape is not None:
             shape = (1, *tau_shape)
             if isinstance(init_tau, LogNormalTau):
