@@ -13,10 +13,9 @@ from torch import Tensor
 
 from core.neurons import Neuron
 from core.scan import Case, Traces, reference
+from core.scan.contract import NEURONS as FUSABLE
+from core.scan.contract import drive, on_grid
 from core.scan.gpu import backend
-
-from .scan_cases import NEURONS as FUSABLE
-from .scan_cases import drive, on_grid
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 HAS_TRITON = importlib.util.find_spec("triton") is not None

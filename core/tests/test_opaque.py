@@ -17,8 +17,7 @@ from core.layers.dropout import Dropout
 from core.neurons import LIF, RF, AdLIF, BalancedLIF
 from core.projection import project
 from core.scan import scan
-
-from .scan_cases import Run, assert_same
+from core.scan.contract import Run, assert_same
 
 BACKENDS = ["reference", "cpu"]
 #: Below and above the size from which results lie in memory that is used again.

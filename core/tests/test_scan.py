@@ -12,8 +12,7 @@ from torch.func import functional_call
 
 from core.neurons import ALIF, BRF, LI, LIF, Neuron
 from core.scan import BACKENDS, scan
-
-from .scan_cases import NEURONS, SMOOTH, SPIKING, current_for, recurrent_for
+from core.scan.contract import NEURONS, SMOOTH, SPIKING, current_for, recurrent_for
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,10 @@ from torch.func import functional_call
 
 from core.neurons import BRF, LIF, AdLIF
 from core.scan import scan
+from core.scan.contract import DRIVE, NEURONS, SMOOTH, Run, assert_same, current_for
 from core.scan.cpu import launch, machine, passes
 from core.scan.cpu.kernel import CpuVariant
 from core.scan.cpu.machine import this_machine
-
-from .scan_cases import DRIVE, NEURONS, SMOOTH, Run, assert_same, current_for
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 CASES = [(name, recurrent) for name in NEURONS for recurrent in (False, True) if name != "LI"]

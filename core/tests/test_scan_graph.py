@@ -14,11 +14,10 @@ from core.errors import UserError
 from core.neurons import LIF, Neuron
 from core.neurons.base import Uniform
 from core.scan import dispatch, scan
+from core.scan.contract import assert_same
 from core.scan.graph import OPERATIONS, Unfusable
 from core.scan.trace import trace
 from core.surrogates import linear
-
-from .scan_cases import assert_same
 
 Step = Callable[[Tensor, Tensor], Tensor]
 

@@ -11,9 +11,8 @@ from torch import Tensor
 from core.neurons import PLIF
 from core.neurons.leaky import SpikeAndPotential
 from core.scan import scan
+from core.scan.contract import Run, assert_same
 from core.scan.cpu import arrays, launch, passes
-
-from .scan_cases import Run, assert_same
 
 STEPS, BATCH, SIZE = 8, 4, 2048
 

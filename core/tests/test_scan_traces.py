@@ -14,10 +14,9 @@ from core.buffers import empty
 from core.neurons import BRF, LI, LIF
 from core.neurons.base import Neuron
 from core.scan import scan
+from core.scan.contract import NEURONS, Run, assert_same
 from core.scan.cpu import launch, passes
 from core.scan.cpu.kernel import CpuVariant
-
-from .scan_cases import NEURONS, Run, assert_same
 
 CASES = [(name, recurrent) for name in NEURONS for recurrent in (False, True) if name != "LI"]
 CASES.append(("LI", False))

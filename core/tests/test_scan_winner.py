@@ -16,13 +16,12 @@ from core.neurons import AdLIF, BalancedLIF, Neuron, winner, winner_takes_all
 from core.neurons.balanced import Firing
 from core.neurons.base import Uniform
 from core.scan import Case, choose, explain, scan
+from core.scan.contract import WINNERS, Run, assert_same
 from core.scan.cpu import workers
 from core.scan.gpu import backend as gpu
 from core.scan.graph import Unfusable
 from core.scan.trace import trace
 from core.surrogates import boxcar
-
-from .scan_cases import WINNERS, Run, assert_same
 
 Rule = Callable[[Tensor], Tensor]
 NAN, INF = torch.nan, torch.inf

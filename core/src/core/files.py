@@ -26,10 +26,15 @@ def user_cache() -> Path:
     """``snn`` in the user's cache folder.
 
     Raises:
-        UserError: The user has no home folder.
+        UserError: The user has no home folder, or platformdirs is not installed.
     """
-    import platformdirs
-
+    try:
+        import platformdirs
+    except ModuleNotFoundError:  # where only sources were copied to
+        raise UserError(
+            "platformdirs is not installed, so no folder of this user is known; install it, or "
+            "set SNN_DATA for data sets"
+        ) from None
     try:
         return platformdirs.user_cache_path("snn").absolute()
     except RuntimeError as error:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
+from core.once import once
+
+if TYPE_CHECKING:
+    import yaml
 
 DOCUMENT_BYTES = 2**20
 """Most bytes of one document: a JSON or YAML file, a line of JSON lines."""
@@ -80,7 +83,10 @@ def from_yaml(text: str, where: str) -> Any:
     Raises:
         UserError: It is not YAML of the kind described above.
     """
-    return _explained(text, lambda: yaml.load(text, Loader=_Loader), where, "YAML")
+    import yaml
+
+    read = partial(yaml.load, text, Loader=_loader())
+    return _explained(text, read, where, "YAML", yaml.YAMLError)
 
 
 def compose_yaml(text: str, where: str) -> yaml.Node | None:
@@ -89,7 +95,10 @@ def compose_yaml(text: str, where: str) -> yaml.Node | None:
     Raises:
         UserError: It is not YAML of the kind described above.
     """
-    return _bounded(text, lambda: yaml.compose(text, Loader=_Loader), where, "YAML")
+    import yaml
+
+    read = partial(yaml.compose, text, Loader=_loader())
+    return _bounded(text, read, where, "YAML", yaml.YAMLError)
 
 
 def from_json(text: str, where: str) -> Any:
@@ -158,52 +167,60 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without what makes values that JSON does not have or documents that explode."""
+@once
+def _loader() -> Any:
+    import yaml  # here: a machine that only measures its GPU may lack it
 
-    yaml_implicit_resolvers = {  # noqa: RUF012  as in the base class
-        first: [entry for entry in entries if entry[0] != "tag:yaml.org,2002:timestamp"]
-        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    depth = 0
+    class Loader(yaml.SafeLoader):
+        """YAML without what makes values that JSON does not have or documents that explode."""
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise ValueError(f"anchors and aliases are not read, line {event.start_mark.line + 1}")
-        if getattr(event, "tag", None):
-            raise ValueError(f"tags are not read, line {event.start_mark.line + 1}")
-        self.depth += 1
-        if self.depth > DEPTH:
-            raise RecursionError
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
+        yaml_implicit_resolvers = {  # noqa: RUF012  as in the base class
+            first: [entry for entry in entries if entry[0] != "tag:yaml.org,2002:timestamp"]
+            for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+        depth = 0
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        pairs = [
-            (self.construct_object(key, deep=True), self.construct_object(value, deep=True))
-            for key, value in node.value
-        ]
-        return _object(pairs)
+        def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+            event = self.peek_event()
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise ValueError(
+                    f"anchors and aliases are not read, line {event.start_mark.line + 1}"
+                )
+            if getattr(event, "tag", None):
+                raise ValueError(f"tags are not read, line {event.start_mark.line + 1}")
+            self.depth += 1
+            if self.depth > DEPTH:
+                raise RecursionError
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            pairs = [
+                (self.construct_object(key, deep=True), self.construct_object(value, deep=True))
+                for key, value in node.value
+            ]
+            return _object(pairs)
+
+    return Loader
 
 
-def _bounded(text: str, read: Any, where: str, kind: str) -> Any:
+def _bounded(text: str, read: Any, where: str, kind: str, *errors: type[Exception]) -> Any:
     if len(text) > DOCUMENT_BYTES:
         raise UserError(f"{where} has more than {DOCUMENT_BYTES} characters; put back a copy")
     try:
         return read()
     except RecursionError:
         raise UserError(f"{where} is nested too deep; put back a copy") from None
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, *errors) as error:
         raise UserError(
             f"{where}: cannot be read as {kind}, correct the file or put back a copy: "
             f"{reason(error)}"
         ) from None
 
 
-def _explained(text: str, read: Any, where: str, kind: str) -> Any:
-    value = _bounded(text, read, where, kind)
+def _explained(text: str, read: Any, where: str, kind: str, *errors: type[Exception]) -> Any:
+    value = _bounded(text, read, where, kind, *errors)
     _check_plain(value, where, 0)
     return value
 

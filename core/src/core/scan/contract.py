@@ -1,4 +1,7 @@
-"""What the tests of scan run: every neuron, driven so that it spikes now and then."""
+"""What every backend is held to: all neurons, driven so that they spike now and then.
+
+The tests run it, and ``core gpu`` on a device.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ from core.neurons import (
     SoftResetRF,
 )
 from core.neurons.balanced import Firing, Reset
-from core.scan import Case, scan
+from core.scan.case import Case
+from core.scan.dispatch import scan
 
 _TRAINED = nn.Parameter(torch.tensor(0.8))
 #: Neurons whose step is element-wise: every fused backend runs them.
@@ -112,6 +116,7 @@ class Run:
         seed: Of everything random.
         exact: On a grid, so that recurrent sums do not depend on their order.
         traced: With a trace of every field of the state.
+        device: Where it runs; the numbers are the same everywhere.
     """
 
     def __init__(
@@ -125,30 +130,36 @@ class Run:
         seed: int = 0,
         exact: bool = True,
         traced: bool = False,
+        device: torch.device | str = "cpu",
     ) -> None:
         torch.manual_seed(seed)
         batch, size = shape[1:]
         self.neuron = (NEURONS | WINNERS)[name](size).to(dtype)
         fit = on_grid if exact else torch.clone
-        self.current = fit(current_for(name, *shape)).to(dtype).requires_grad_()
+
+        def there(values: Tensor) -> Tensor:
+            return values.to(device, dtype)
+
+        self.current = there(fit(current_for(name, *shape))).requires_grad_()
         self.weight = None
         if recurrent:
             scaled = drive(name) * torch.randn(size, size) / size**0.5
-            self.weight = fit(scaled).to(dtype).requires_grad_()
-        self.mask = (torch.rand(shape) > 0.3).to(dtype) if masked else None
+            self.weight = there(fit(scaled)).requires_grad_()
+        self.mask = there(torch.rand(shape) > 0.3) if masked else None
         start = self.neuron.initial_state(batch)
         self.state = self.neuron.State(
             *[
-                fit(field + 0.25 * torch.rand(batch, size)).to(dtype).requires_grad_()
+                there(fit(field + 0.25 * torch.rand(batch, size))).requires_grad_()
                 for field in start
             ]
         )
         self.gradients = [
-            torch.randn(shape).to(dtype),
-            *[torch.randn(batch, size).to(dtype) for _ in start],
+            there(torch.randn(shape)),
+            *[there(torch.randn(batch, size)) for _ in start],
         ]
         self.record = self.neuron.State._fields[::-1] if traced else ()
-        self.gradients += [torch.randn(shape).to(dtype) for _ in self.record]
+        self.gradients += [there(torch.randn(shape)) for _ in self.record]
+        self.neuron.to(device)
 
     @property
     def case(self) -> Case:
