@@ -91,3 +91,10 @@ def bench(session: nox.Session) -> None:
     sync(session, "--package", "core")
     session.run_install("uv", "pip", "install", f"--python={session.virtualenv.location}", *PEERS)
     session.run("core", "bench", *session.posargs)
+
+
+@nox.session(default=False)
+def gpu(session: nox.Session) -> None:
+    """The first minutes on a GPU: whether the kernels are right there, and how fast."""
+    sync(session, "--package", "core")
+    session.run("core", "gpu", *session.posargs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from core.cli import bench, data, doctor, new, records, runs
+from core.cli import bench, data, doctor, gpu, new, records, runs
 from core.errors import run_main
 
 
@@ -31,6 +31,6 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for group in (data, doctor, new, records, runs, bench):
+    for group in (data, doctor, new, records, runs, bench, gpu):
         group.add(command)
     return parser

@@ -26,6 +26,9 @@ DOCUMENT_BYTES = 2**20
 FILE_BYTES = 2**24
 """Most bytes of a file of many lines."""
 
+_ERRORS = (ValueError, OverflowError)
+"""Of a reader of JSON."""
+
 DEPTH = 16
 """How deep lists and dictionaries may be nested; our own files need five."""
 
@@ -86,7 +89,7 @@ def from_yaml(text: str, where: str) -> Any:
     import yaml
 
     read = partial(yaml.load, text, Loader=_loader())
-    return _explained(text, read, where, "YAML", yaml.YAMLError)
+    return _explained(text, read, where, "YAML", (yaml.YAMLError, *_ERRORS))
 
 
 def compose_yaml(text: str, where: str) -> yaml.Node | None:
@@ -98,7 +101,7 @@ def compose_yaml(text: str, where: str) -> yaml.Node | None:
     import yaml
 
     read = partial(yaml.compose, text, Loader=_loader())
-    return _bounded(text, read, where, "YAML", yaml.YAMLError)
+    return _bounded(text, read, where, "YAML", (yaml.YAMLError, *_ERRORS))
 
 
 def from_json(text: str, where: str) -> Any:
@@ -205,22 +208,26 @@ def _loader() -> Any:
     return Loader
 
 
-def _bounded(text: str, read: Any, where: str, kind: str, *errors: type[Exception]) -> Any:
+def _bounded(
+    text: str, read: Any, where: str, kind: str, errors: tuple[type[Exception], ...] = _ERRORS
+) -> Any:
     if len(text) > DOCUMENT_BYTES:
         raise UserError(f"{where} has more than {DOCUMENT_BYTES} characters; put back a copy")
     try:
         return read()
     except RecursionError:
         raise UserError(f"{where} is nested too deep; put back a copy") from None
-    except (ValueError, OverflowError, *errors) as error:
+    except errors as error:
         raise UserError(
             f"{where}: cannot be read as {kind}, correct the file or put back a copy: "
             f"{reason(error)}"
         ) from None
 
 
-def _explained(text: str, read: Any, where: str, kind: str, *errors: type[Exception]) -> Any:
-    value = _bounded(text, read, where, kind, *errors)
+def _explained(
+    text: str, read: Any, where: str, kind: str, errors: tuple[type[Exception], ...] = _ERRORS
+) -> Any:
+    value = _bounded(text, read, where, kind, errors)
     _check_plain(value, where, 0)
     return value
 
