@@ -55,7 +55,9 @@ def picky(monkeypatch: pytest.MonkeyPatch) -> Backend:
         return None if case.spike_mask_TBN is None else "it has no spike mask"
 
     reference = next(backend for backend in BACKENDS if backend.name == "reference")
-    fast = Backend("picky", "for tests", "cpu", True, reference.here, unsupported, reference.run)
+    fast = Backend(
+        "picky", "for tests", "cpu", lambda case: None, reference.here, unsupported, reference.run
+    )
     monkeypatch.setattr(dispatch, "BACKENDS", (fast, reference))
     return fast
 
@@ -70,7 +72,7 @@ def test_auto_takes_the_first_that_supports_the_case(picky: Backend) -> None:
 def test_auto_takes_no_backend_that_was_never_tested_on_its_device(
     picky: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    untested = replace(picky, verified=False)
+    untested = replace(picky, doubt=lambda case: "never run on such a device so far")
     monkeypatch.setattr(dispatch, "BACKENDS", (untested, dispatch.BACKENDS[1]))
     monkeypatch.setattr(dispatch, "_said", set())
     case = Case(LIF(3), torch.ones(2, 1, 3))

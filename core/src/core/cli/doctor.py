@@ -81,8 +81,7 @@ def _backends() -> Iterable[str]:
     yield f"{chosen} ({'from SNN_BACKEND' if 'SNN_BACKEND' in os.environ else 'the default'})"
     for backend in BACKENDS:
         yield f"{backend.name}: {backend.note}"
-        auto = "" if backend.verified else "; auto does not take it"
-        yield f"{backend.name} here: {backend.here()}{auto}"
+        yield f"{backend.name} here: {backend.here()}"
     yield f"fused: {', '.join(_fused())}; the other cases: see core/README.md"
 
 

@@ -20,6 +20,7 @@ from core.scan.cpu import backend as cpu
 from core.scan.currents import Pathways, ends_of, names_of_currents, separate
 from core.scan.fields import known, to_record
 from core.scan.gpu import backend as gpu
+from core.scan.gpu import verified
 from core.tap import onlooker
 
 logger = logging.getLogger("core.scan")
@@ -33,7 +34,7 @@ class Backend:
         name: What ``backend=`` and ``SNN_BACKEND`` call it.
         note: One line for ``core doctor``.
         device: The only type of device whose tensors it takes; None for any.
-        verified: Whether its contract was tested on its device; ``auto`` takes no other.
+        doubt: Why ``auto`` leaves out a case that it could take, or None.
         here: What this machine offers it, one line for ``core doctor``.
         unsupported: Why it cannot take a case on its device, or None when it can.
         run: Runs a case from a state: the output ``[T, B, N]``, the state after the last step, and
@@ -43,7 +44,7 @@ class Backend:
     name: str
     note: str
     device: str | None
-    verified: bool
+    doubt: Callable[[Case], str | None]
     here: Callable[[], str]
     unsupported: Callable[[Case], str | None]
     run: Callable[[Case, Any], tuple[Tensor, Any, Traces]]
@@ -56,13 +57,13 @@ class Backend:
         return self.unsupported(case)
 
 
-#: Fastest first: ``auto`` takes the first verified one that supports the case.
+#: Fastest first: ``auto`` takes the first without doubt that supports the case.
 BACKENDS: tuple[Backend, ...] = (
     Backend(
         "gpu",
         "one Triton kernel per direction, printed from the neuron's step; not yet run on a GPU",
         "cuda",
-        False,
+        verified.doubt,
         gpu.here,
         gpu.unsupported,
         gpu.run,
@@ -71,7 +72,7 @@ BACKENDS: tuple[Backend, ...] = (
         "cpu",
         "one kernel per direction, printed from the neuron's step; CPU, float32 and float64",
         "cpu",
-        True,
+        lambda case: None,
         cpu.here,
         cpu.unsupported,
         cpu.run,
@@ -80,7 +81,7 @@ BACKENDS: tuple[Backend, ...] = (
         "reference",
         "eager loop with autograd, any neuron, any device; the definition of truth",
         None,
-        True,
+        lambda case: None,
         reference.here,
         reference.unsupported,
         reference.run,
@@ -138,10 +139,10 @@ def _fastest(case: Case) -> Backend:
     reasons = []
     for candidate in BACKENDS:
         reason = candidate.refuses(case)
-        if reason is None and candidate.verified:
-            break
         if reason is None:
-            reason = f"never run on such a device so far, backend={candidate.name} asks for it"
+            if (doubt := candidate.doubt(case)) is None:
+                break
+            reason = f"{doubt}, backend={candidate.name} asks for it"
         if candidate.device == case.current_TBN.device.type:
             reasons.append(f"{candidate.name}: {reason}")
     if reasons:

@@ -96,7 +96,7 @@ def _reason(backend: Backend, case: Case) -> str:
     refusal = backend.refuses(case)
     if refusal is not None:
         return refusal
-    return "another was asked for" if backend.verified else "never run on such a device so far"
+    return backend.doubt(case) or "another was asked for"
 
 
 @torch.no_grad()

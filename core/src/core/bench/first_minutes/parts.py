@@ -15,6 +15,7 @@ from core.bench.limits import COPIED_BYTES, copy_bandwidth, product_rate
 from core.scan import reference
 from core.scan.contract import NEURONS, Run
 from core.scan.gpu import backend, geometry
+from core.scan.gpu.verified import kernel
 
 #: The contract: gradients to this share of the largest of their kind.
 TOLERANCE = 1e-5
@@ -78,6 +79,7 @@ def correctness(name: str, size: int, recurrent: bool, dtype: str) -> dict[str, 
     )
     if reason := backend.not_taken(run.case):
         return {"verdict": "refused", "why": reason}
+    named = {"kernel": kernel(run.case)}
     outputs, wanted = run.differentiate(_outputs(run, reference))
     try:
         found = _outputs(run, backend)
@@ -86,13 +88,14 @@ def correctness(name: str, size: int, recurrent: bool, dtype: str) -> dict[str, 
         settle()
     except Exception as error:
         text = " ".join(str(error).split())[:300]
-        return {"verdict": "failed", "why": f"{type(error).__name__}: {text}"}
+        return {**named, "verdict": "failed", "why": f"{type(error).__name__}: {text}"}
     unequal = int((ours[0] != outputs[0]).sum())
     state = max(_relative(a, b) for a, b in zip(ours[1:], outputs[1:], strict=True))
     worst = max(_relative(gradients[key], wanted[key]) for key in wanted)
     spiking = run.neuron.spiking
     right = (unequal == 0 or not spiking) and state <= TOLERANCE and worst <= TOLERANCE
     return {
+        **named,
         **{"verdict": "right" if right else "wrong", "unequal_outputs": unequal},
         **{"state_difference": state, "gradient_difference": worst},
         "rate": float(outputs[0].mean()),
