@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import pytest
 import torch
 
-from core.scan.gpu import function, geometry, kernels, module
+from core.scan.gpu import compiled, geometry, kernels
 from core.scan.kinds import graph_of
 
 from .gpu_cases import NEURONS, needs_triton, outside
@@ -30,35 +29,52 @@ from .gpu_cases import NEURONS, needs_triton, outside
     ],
 )
 def test_kernels_compile_and_round_every_operation(
-    name: str, recurrent: bool, double: bool, neurons: int, direction: str,
+    name: str, recurrent: bool, double: bool, neurons: int, direction: compiled.Direction,
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     # For an NVIDIA GPU (compute capability 8.0) that need not be there. One neuron stands for a
     # batch and a sequence of one as well, which Triton makes constants.
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    # By name: Triton has no types and may be missing where types are checked.
-    compiler = importlib.import_module("triton.compiler")
-    target = importlib.import_module("triton.backends.compiler").GPUTarget("cuda", 80, 32)
     dtype = torch.float64 if double else torch.float32
     graph = graph_of(NEURONS[name](neurons).to(dtype), dtype, masked=False)
     traces = tuple(range(graph.states)) if recurrent or neurons == 1 else ()
     variant = kernels.GpuVariant(graph, double, recurrent, parameters=True, traces=traces)
-    kernel = getattr(module.imported(kernels.module_text(variant)), direction)
     launch = geometry.candidates(recurrent, 1, neurons, dtype)[0]
-    fixed = {"KEEP": True, "WANTS_CURRENT": True, "SEGMENT": 16} | launch.tile
-    fixed |= dict.fromkeys("TBN", 1) if neurons == 1 else {}
-    fixed = {key: value for key, value in fixed.items() if key in kernel.arg_names}
-    kinds = dict.fromkeys(kernel.arg_names, "*fp64" if double else "*fp32")
-    kinds |= dict.fromkeys("TBN", "i32") | dict.fromkeys(fixed, "constexpr")
-    places = {(kernel.arg_names.index(key),): value for key, value in fixed.items()}
-    options = {**function.OPTIONS, "num_warps": launch.warps}
-    source = compiler.ASTSource(kernel, kinds, constexprs=places)
-    compiled = compiler.compile(source, target=target, options=options)
-    assert compiled.asm["cubin"]
+    made = compiled.compiled(variant, direction, launch, 80, "TBN" if neurons == 1 else "")
     # What every GPU since Turing has.
-    assert compiled.metadata.shared <= 64 << 10
-    ptx = compiled.asm["ptx"]
+    assert made.shared <= 64 << 10
+    ptx = made.ptx
     approximate = [word for word in ("div.full", "div.approx", "sqrt.approx") if word in ptx]
     assert not approximate
     # Double precision's quotient and elementary functions are made of such instructions.
     assert recurrent or double or name == "EveryFunction" or "fma." not in ptx
+
+
+@outside
+@needs_triton
+@pytest.mark.parametrize("capability", sorted(compiled.SHARED))
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize(
+    ("name", "size", "recurrent", "spilled"),
+    [
+        ("AdLIF", 512, False, 0),
+        ("CSiLIF", 512, False, 0),
+        ("PLIF", 512, False, 0),
+        ("BRF", 36, True, 0),
+        ("HRF", 36, True, 0),
+        ("BoundedLIF", 128, True, 0),
+        # One program with all neurons of a sample: its threads hold too much of the state.
+        ("BRF", 128, True, 64),
+        ("BRF", 256, True, 640),
+    ],
+)
+def test_what_spills(
+    name: str, size: int, recurrent: bool, spilled: int, direction: compiled.Direction,
+    capability: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    assert (name, size, recurrent) in [*compiled.kernels_of_papers()]
+    made = compiled.of_layer(name, size, recurrent, direction, capability)
+    assert made.spilled <= spilled, "bytes of a thread"
+    assert made.shared <= compiled.SHARED[capability]
+    assert made.fits == (made.spilled == 0)

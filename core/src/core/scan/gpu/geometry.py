@@ -18,9 +18,9 @@ BLOCK = 128
 #: Samples of a recurrent tile, and the inner dimension of its product at a time, at least what a
 #: dense product in a kernel needs.
 ROWS, INNER = 16, 16
-#: Elements of a recurrent tile that the 32 threads of a warp hold, and warps of a program at most:
-#: with more, a thread may use so few registers that most of the state lies in memory.
-ELEMENTS_PER_WARP, MOST_WARPS = 32 * 8, 16
+#: Warps of a program with so many neurons, and with more. Fewer give a thread too many elements for
+#: its registers, more too few registers: these spill least (core.scan.gpu.compiled).
+NARROW, FEW_WARPS, MANY_WARPS = 128, 8, 16
 #: Neurons of a recurrent layer that one program still holds: beyond, registers and shared memory
 #: are too small for a tile.
 MOST_RECURRENT = {torch.float32: 512, torch.float64: 256}
@@ -84,7 +84,7 @@ def candidates(recurrent: bool, batch: int, neurons: int, dtype: torch.dtype) ->
         return []
     # A power of two, and enough for a dense product.
     columns = max(16, 1 << (neurons - 1).bit_length())
-    warps = min(max(4, ROWS * columns // ELEMENTS_PER_WARP), MOST_WARPS)
+    warps = FEW_WARPS if columns <= NARROW else MANY_WARPS
     return [Geometry(ROWS, columns, warps, recurrent)]
 
 
