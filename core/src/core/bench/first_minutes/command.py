@@ -41,7 +41,9 @@ def first_minutes(folder: Path, *, rehearse: bool, say: Callable[[str], object] 
         raise UserError(f"{file} exists; give another --out, or move it away")
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"rehearsal": rehearse, "parts": {}}
-    crew = Crew(folder, {"TRITON_INTERPRET": "1"} if rehearse else {})
+    # One thread: tiny products in several wait for each other where other work has the cores.
+    interpreted = {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    crew = Crew(folder, interpreted if rehearse else {})
     try:
         found["machine"] = _ask(crew, "machine", {})
         if missing := found["machine"].get("missing"):
