@@ -17,9 +17,10 @@ from core.outside.text import to_json
 #: Part: seconds for it, what lists its items (or itself, where it is one), what does one, workers.
 PARTS: dict[str, tuple[float, str, str, int]] = {
     "machine": (45.0, "", "rates", 1),
-    "correctness": (110.0, "correctness_items", "correctness", 8),
+    "correctness": (100.0, "correctness_items", "correctness", 8),
     "speed": (70.0, "timed_items", "timed", 1),
-    "tiles": (60.0, "tile_items", "tile", 1),
+    "tiles": (50.0, "tile_items", "tile", 1),
+    "networks": (20.0, "network_items", "network", 1),
 }
 #: Seconds after which one item hangs.
 LONGEST = 40.0

@@ -6,11 +6,14 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import metadata
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from core.bench.gpu import open_neuromorphic
 from core.bench.limits import COPIED_BYTES, copy_bandwidth, product_rate
 from core.scan import reference
 from core.scan.contract import NEURONS, Run
@@ -36,6 +39,8 @@ def settle() -> None:
 def machine() -> dict[str, Any]:
     """Name and versions of everything, or why there is nothing to measure."""
     found: dict[str, Any] = {"torch": str(torch.__version__), "cuda": torch.version.cuda}
+    with suppress(metadata.PackageNotFoundError):
+        found["triton"] = metadata.version("triton")
     if _device().type == "cuda":
         if missing := backend.missing():
             return {"missing": missing}
@@ -128,6 +133,7 @@ def timed_items(rehearse: bool) -> list[dict[str, Any]]:
 def timed(what: str, shape: tuple[int, int, int], recurrent: bool) -> dict[str, Any]:
     """Seconds forward and backward of AdLIF, fused or eager, or of the vendor's layer."""
     if what in ("LSTM", "RNN"):
+        torch.backends.cudnn.allow_tf32 = False  # the vendor's default, of another precision
         layer = getattr(nn, what)(shape[2], shape[2]).to(_device())
         x = torch.randn(shape, device=_device(), requires_grad=True)
         return _times(lambda: layer(x)[0])
@@ -136,6 +142,22 @@ def timed(what: str, shape: tuple[int, int, int], recurrent: bool) -> dict[str, 
     if what == "scan" and (reason := backend.not_taken(run.case)):
         return {"error": reason}
     return _times(lambda: _outputs(run, module)[0])
+
+
+def network_items(rehearse: bool) -> list[dict[str, Any]]:
+    """Sizes of the Open Neuromorphic benchmark; the largest one ranks dense products alone."""
+    return [{"size": size} for size in ((16,) if rehearse else (512, 4096))]
+
+
+def network(size: int) -> dict[str, Any]:
+    """A linear layer and a LIF, beside SpikingJelly's where that is installed."""
+    device = _device()
+    if device.type == "cuda":  # whatever has been verified so far
+        os.environ["SNN_BACKEND"] = "gpu"
+    shape = {"steps": 8, "batch": 2} if device.type == "cpu" else {}
+    repeats = 1 if device.type == "cpu" else REPEATS
+    found = open_neuromorphic(size, device, repeats, **shape)
+    return {"shape": found["shape"], "backend": found["backend"], **found["contestants"]}
 
 
 def tile_items(rehearse: bool) -> list[dict[str, Any]]:
