@@ -102,8 +102,11 @@ def test_a_forced_geometry(recurrent: bool, monkeypatch: pytest.MonkeyPatch) -> 
         assert_contract(neuron, leaves)
         assert used == [other] * 2
         assert geometry.chosen(not recurrent, 20, 5, torch.float32) != other
+        output, _ = run("gpu", neuron, leaves)
+    output.sum().backward()
+    assert used[2:] == [other] * 2, "the way back runs outside, as in another thread"
     run("gpu", neuron, leaves)
-    assert used[2:] == [preferred]
+    assert used[4:] == [preferred]
 
 
 @on_device

@@ -30,6 +30,7 @@ class _Launch:
     variant: GpuVariant
     shape: torch.Size
     segment: int
+    cut: geometry.Geometry
 
     @property
     def segments(self) -> int:
@@ -40,16 +41,15 @@ class _Launch:
         """Run a kernel on the device of its arrays, which are contiguous."""
         steps, batch, neurons = self.shape
         given = {name: array for name, array in arrays.items() if array is not None}
-        cut = geometry.chosen(self.variant.recurrent, batch, neurons, given["x"].dtype)
         kernel = getattr(imported(module_text(self.variant)), direction)
         device = given["x"].device
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-            kernel[(cut.programs(batch, neurons),)](
+            kernel[(self.cut.programs(batch, neurons),)](
                 **given,
                 **{"T": steps, "B": batch, "N": neurons, "SEGMENT": self.segment},
                 **constants,
-                **cut.tile,
-                num_warps=cut.warps,
+                **self.cut.tile,
+                num_warps=self.cut.warps,
                 **OPTIONS,
             )
 
@@ -83,7 +83,10 @@ class Scan(torch.autograd.Function):
             parameters=ctx.needs_input_grad[1],
             traces=recorded,
         )
-        launch = ctx.launch = _Launch(variant, current.shape, SEGMENT)
+        # Once: autograd runs the way back of a GPU in a thread that knows of no forced geometry.
+        batch, neurons = current.shape[1:]
+        cut = geometry.chosen(variant.recurrent, batch, neurons, current.dtype)
+        launch = ctx.launch = _Launch(variant, current.shape, SEGMENT, cut)
         current, mask = current.contiguous(), None if mask is None else mask.contiguous()
         output, final = torch.empty_like(current), torch.empty_like(state)
         traces = [torch.empty_like(current) for _ in recorded]

@@ -64,7 +64,7 @@ _forced: ContextVar[Geometry | None] = ContextVar("forced", default=None)
 
 @contextmanager
 def forced(geometry: Geometry) -> Iterator[None]:
-    """Cut every scan in the block in one way, gradients too that are asked for in it.
+    """Cut every scan in the block in one way, and its way back, wherever that runs.
 
     Scans of the other kind (with and without recurrence) stay as they are. What a device cannot
     launch raises instead of falling back to another geometry.
