@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from core.bench.first_minutes.command import PARTS, first_minutes, page
+from core.bench.first_minutes.command import PARTS, first_minutes
 from core.bench.first_minutes.crew import Crew
+from core.bench.first_minutes.page import page
 from core.errors import UserError
 from core.outside.text import read_json
 
@@ -43,6 +45,7 @@ def test_a_rehearsal_goes_through_every_part_without_what_a_machine_may_lack(
     assert found["rehearsal"] is True
     assert list(found["parts"]) == list(PARTS)
     assert "error" not in str(found)
+    assert "unanswered" not in str(found)
     kernels = found["parts"]["correctness"]["rows"]
     assert {row["verdict"] for row in kernels} == {"right"}
     assert all(0 < row["rate"] < 1 for row in kernels)
@@ -52,16 +55,49 @@ def test_a_rehearsal_goes_through_every_part_without_what_a_machine_may_lack(
         first_minutes(out, rehearse=True)
 
 
+def _named(name: str) -> str:
+    return f"core.bench.first_minutes.{name}"
+
+
 def test_what_hangs_or_fails_stops_nothing_else(tmp_path: Path) -> None:
     crew, answers = Crew(tmp_path, {"TRITON_INTERPRET": "1"}), dict[int, Any]()
-    crew.run([("rates", {})], answers.__setitem__, hands=1, seconds=60.0, longest=0.01)
-    assert answers[0] == {"error": "killed: hung for 0.01 s"}
-    items: list[Any] = [("no_such_part", {}), ("machine", {})]
+    rates = (_named("device.rates"), dict[str, Any]())
+    crew.run([rates], answers.__setitem__, hands=1, seconds=60.0, longest=0.01)
+    assert answers[0] == {"error": "hung for 0.01 s"}
+    items: list[Any] = [(_named("device.no_such_thing"), {}), (_named("device.machine"), {})]
     crew.run(items, answers.__setitem__, hands=1, seconds=120.0, longest=120.0)
     assert answers[0]["error"].startswith("AttributeError")
     assert "torch" in answers[1]
     crew.run(items, answers.__setitem__, hands=1, seconds=0.0, longest=1.0)
-    assert answers[1] == {"error": "not begun: the part's time was over"}
+    assert answers[1] == {"unanswered": "not begun: the part's time was over"}
+    crew.close()
+
+
+def test_a_worker_that_crashes_costs_one_item(tmp_path: Path) -> None:
+    dies = tmp_path / "dies.py"
+    dies.write_text(
+        "import os, sys\nprint('last words\\n', file=sys.stderr, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    items: list[Any] = [("runpy.run_path", {"path_name": str(dies)}), ("os.getpid", {})]
+    items += [
+        ("warnings.warn", {"message": "of another item"}),
+        ("os.abort", {}),
+        ("os.getpid", {}),
+    ]
+    answers = dict[int, Any]()
+    crew = Crew(tmp_path, {})
+    crew.run(items, answers.__setitem__, hands=1, seconds=120.0, longest=60.0)
+    assert answers[0] == {"error": "crashed with exit code -9: last words"}
+    assert answers[3]["error"].startswith("crashed with exit code -6: ")
+    assert "of another item" not in answers[3]["error"]
+    assert isinstance(answers[1], int)
+    assert isinstance(answers[4], int)
+    assert answers[1] != answers[4]
+    os.kill(answers[4], signal.SIGKILL)  # while it has nothing to do
+    again = dict[int, Any]()
+    crew.run(items[1:2], again.__setitem__, hands=1, seconds=120.0, longest=60.0)
+    assert again[0] != answers[4]
     crew.close()
 
 

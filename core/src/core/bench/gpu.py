@@ -26,7 +26,13 @@ Forward = Callable[[Tensor], Tensor]
 
 
 def open_neuromorphic(
-    size: int, device: torch.device, repeats: int, *, steps: int = STEPS, batch: int = BATCH
+    size: int,
+    device: torch.device,
+    repeats: int,
+    *,
+    steps: int = STEPS,
+    batch: int = BATCH,
+    backend: str = "auto",
 ) -> dict[str, Any]:
     """One row: seconds forward and backward, and peak memory, of both libraries.
 
@@ -36,13 +42,14 @@ def open_neuromorphic(
         repeats: Passes, of which the median counts.
         steps: ``T``.
         batch: ``B``.
+        backend: Of our scan.
     """
     torch.manual_seed(0)
     linear = nn.Linear(size, size, device=device)
     neuron = BoundedLIF(size, initial="zero").to(device)
     input_TBI = (torch.rand(steps, batch, size, device=device) > 0.5).float()
     with torch.no_grad():
-        backend = choose(Case(neuron, linear(input_TBI))).name
+        backend = choose(Case(neuron, linear(input_TBI)), backend).name
     contestants = {"core": lambda x: scan(neuron, linear(x), backend=backend)[0]}
     parameters: list[Tensor] = [*linear.parameters(), *neuron.parameters()]
     jelly = next(peer for peer in peers.PEERS if peer.name == "spikingjelly LIFNode")
