@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from core.neurons import BRF, LIF
-from core.scan.gpu import function, geometry
+from core.scan.gpu import geometry, launch
 
 from .gpu_cases import (
     DEVICE,
@@ -39,7 +39,7 @@ from .gpu_cases import (
 def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several segments and several tiles in small shapes."""
     torch.manual_seed(0)
-    monkeypatch.setattr(function, "SEGMENT", 2)
+    monkeypatch.setattr(launch, "SEGMENT", 2)
     monkeypatch.setattr(geometry, "BLOCK", 32)
 
 
@@ -86,7 +86,7 @@ def test_empty_batch() -> None:
 @on_device
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_a_forced_geometry(recurrent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    (preferred,) = geometry.candidates(recurrent, 20, 5, torch.float32)
+    preferred = geometry.candidates(recurrent, 20, 5, torch.float32)[0]
     other = dataclasses.replace(preferred, columns=2 * preferred.columns, rows=2 * preferred.rows)
     used: list[geometry.Geometry] = []
     programs = geometry.Geometry.programs

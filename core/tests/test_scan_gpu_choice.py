@@ -31,7 +31,7 @@ def case(size: int = 3, neuron: Neuron | None = None, **more: Any) -> Case:
 @pytest.mark.parametrize(
     ("refused", "reason"),
     [
-        (case(513, recurrent_weight=torch.eye(513)), "at most 512 neurons, not 513"),
+        (case(2049, recurrent_weight=torch.eye(2049)), "at most 2048 neurons, not 2049"),
         (case(neuron=LIF(3).double()), "tau_mem is torch.float64 on cpu, the current torch.float3"),
         (case(neuron=LIF(3).to("meta")), "tau_mem is torch.float32 on meta, .* on cpu"),
         (case(recurrent_weight=torch.eye(3).half()), "recurrent weight is torch.float16"),

@@ -40,9 +40,8 @@ def test_kernels_compile_and_round_every_operation(
     traces = tuple(range(graph.states)) if recurrent or neurons == 1 else ()
     variant = kernels.GpuVariant(graph, double, recurrent, parameters=True, traces=traces)
     launch = geometry.candidates(recurrent, 1, neurons, dtype)[0]
-    made = compiled.compiled(variant, direction, launch, 80, "TBN" if neurons == 1 else "")
-    # What every GPU since Turing has.
-    assert made.shared <= 64 << 10
+    made = compiled.compiled(variant, direction, launch, neurons, 80, "TBN" if neurons == 1 else "")
+    assert made.shared <= compiled.SHARED[80]
     ptx = made.ptx
     approximate = [word for word in ("div.full", "div.approx", "sqrt.approx") if word in ptx]
     assert not approximate
@@ -59,13 +58,16 @@ def test_kernels_compile_and_round_every_operation(
     [
         ("AdLIF", 512, False, 0),
         ("CSiLIF", 512, False, 0),
-        ("PLIF", 512, False, 0),
-        ("BRF", 36, True, 0),
-        ("HRF", 36, True, 0),
+        ("PLIF", 512, False, 8),
         ("BoundedLIF", 128, True, 0),
-        # One program with all neurons of a sample: its threads hold too much of the state.
-        ("BRF", 128, True, 64),
-        ("BRF", 256, True, 640),
+        ("HRF", 256, True, 8),
+        ("BRF", 256, True, 8),
+        # Bytes of a thread whose registers hold state, coefficients and chunks of the product.
+        ("BRF", 128, True, 72),
+        ("AdLIF", 512, True, 32),
+        ("AdLIF", 1024, True, 144),
+        ("BRF", 36, True, 40),
+        ("HRF", 36, True, 40),
     ],
 )
 def test_what_spills(

@@ -161,6 +161,19 @@ class StepGraph:
     def _is_zero(self, index: int) -> bool:
         return (self.nodes[index].op, self.nodes[index].args[0]) == ("const", 0.0)
 
+    @cached_property
+    def binary(self) -> bool:
+        """Whether the output is 0 or 1, whatever goes in."""
+        return self._binary(self.forward[-1])
+
+    def _binary(self, index: int) -> bool:
+        node = self.nodes[index]
+        if node.op == "const":
+            return node.args[0] in (0.0, 1.0)
+        if node.op in ("where", "mul", "maximum", "minimum"):
+            return all(map(self._binary, node.args[node.op == "where" :]))
+        return node.op == "to_float"
+
     def winners(self, outputs: Iterable[int]) -> list[int]:
         """The winners that ``outputs`` depend on, in an order in which they can be found."""
         found: set[int] = set()

@@ -20,7 +20,7 @@ import torch
 
 from core import neurons
 from core.neurons import Neuron
-from core.scan.gpu import function, geometry, kernels, module
+from core.scan.gpu import geometry, kernels, launch, module
 from core.scan.kinds import graph_of
 
 Direction = Literal["forward", "backward"]
@@ -32,8 +32,8 @@ SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "RF": ((36, 128, 256), ()),
     "ALIF": ((36, 128, 256), ()),
     "HRF": ((36, 128, 256), ()),
-    "BoundedLIF": ((128, 512), (128, 512, 1024)),
-    "AdLIF": ((128, 512), (128, 512, 1024)),
+    "BoundedLIF": ((128, 512, 1024), (128, 512, 1024)),
+    "AdLIF": ((128, 512, 1024), (128, 512, 1024)),
     "SiLIF": ((), (128, 512)),
     "CSiLIF": ((), (128, 512)),
     "PLIF": ((), (512,)),
@@ -69,6 +69,7 @@ def compiled(
     variant: kernels.GpuVariant,
     direction: Direction,
     cut: geometry.Geometry,
+    neurons: int,
     capability: int,
     ones: str = "",
 ) -> Compiled:
@@ -78,6 +79,7 @@ def compiled(
         variant: Of a neuron.
         direction: Of the kernel.
         cut: Into tiles.
+        neurons: Of the layer.
         capability: Such as 80.
         ones: Those of ``T``, ``B`` and ``N`` that are one, which Triton makes constants.
 
@@ -88,14 +90,23 @@ def compiled(
     compiler: Any = importlib.import_module("triton.compiler")
     target = importlib.import_module("triton.backends.compiler").GPUTarget("cuda", capability, 32)
     kernel = getattr(module.imported(kernels.module_text(variant)), direction)
-    fixed = {"KEEP": True, "WANTS_CURRENT": True, "SEGMENT": function.SEGMENT} | cut.tile
-    fixed |= dict.fromkeys(ones, 1)
+    fixed = {"KEEP": True, "WANTS_CURRENT": True, "SEGMENT": launch.SEGMENT} | cut.constants(
+        neurons
+    )
+    fixed |= {"MEET": cut.tiles(neurons) > 1} | dict.fromkeys(ones, 1)
     fixed = {key: value for key, value in fixed.items() if key in kernel.arg_names}
     kinds = dict.fromkeys(kernel.arg_names, "*fp64" if variant.double else "*fp32")
-    kinds |= dict.fromkeys("TBN", "i32") | dict.fromkeys(fixed, "constexpr")
+    kinds |= dict.fromkeys(("T", "B", "N", *kernels.PLACES), "i32") | {"counters": "*i32"}
+    kinds |= {"matrix": "*bf16"} if cut.chunks else {}
+    kinds = {key: kinds[key] for key in kernel.arg_names} | dict.fromkeys(fixed, "constexpr")
     places = {(kernel.arg_names.index(key),): value for key, value in fixed.items()}
-    source = compiler.ASTSource(kernel, kinds, constexprs=places)
-    options = {**function.OPTIONS, "num_warps": cut.warps}
+    # As a launch tells it: arrays begin at multiples of 16 bytes.
+    even = [
+        key for key, kind in kinds.items() if kind[0] == "*" or (key == "N" and neurons % 16 == 0)
+    ]
+    hints = {(kernel.arg_names.index(key),): [["tt.divisibility", 16]] for key in even}
+    source = compiler.ASTSource(kernel, kinds, constexprs=places, attrs=hints)
+    options = {**launch.OPTIONS, "num_warps": cut.warps}
     made = compiler.compile(source, target=target, options=options)
     registers, spilled = _resources(made.asm["ptx"], capability)
     return Compiled(capability, registers, spilled, made.metadata.shared, made.asm["ptx"])
@@ -133,7 +144,7 @@ def of_layer(
     graph = graph_of(make(size), torch.float32, masked=False)
     variant = kernels.GpuVariant(graph, False, recurrent, parameters=True)
     cut = geometry.candidates(recurrent, 128, size, torch.float32)[0]
-    return compiled(variant, direction, cut, capability)
+    return compiled(variant, direction, cut, size, capability)
 
 
 def main() -> int:

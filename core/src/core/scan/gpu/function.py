@@ -1,9 +1,7 @@
-"""A scan as an autograd function: memory for both kernels, and their launch."""
+"""A scan as an autograd function: memory for both kernels."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,47 +9,9 @@ from torch import Tensor
 
 from core.opaque import differentiable_once, tie
 from core.scan import fused
-from core.scan.gpu import geometry
-from core.scan.gpu.kernels import GpuVariant, module_text
-from core.scan.gpu.module import imported
+from core.scan.gpu import geometry, launch
+from core.scan.gpu.kernels import GpuVariant
 from core.scan.graph import StepGraph
-
-#: Steps between two kept states.
-SEGMENT = 16
-#: Launch options. Nothing may be read ahead of the barrier before it, nor a product be contracted
-#: with the sum that follows.
-OPTIONS = {"num_stages": 1, "enable_fp_fusion": False}
-
-
-@dataclass(frozen=True)
-class _Launch:
-    """What both directions of one scan share."""
-
-    variant: GpuVariant
-    shape: torch.Size
-    segment: int
-    cut: geometry.Geometry
-
-    @property
-    def segments(self) -> int:
-        """How many segments."""
-        return -(-self.shape[0] // self.segment)
-
-    def run(self, direction: str, arrays: dict[str, Tensor | None], **constants: bool) -> None:
-        """Run a kernel on the device of its arrays, which are contiguous."""
-        steps, batch, neurons = self.shape
-        given = {name: array for name, array in arrays.items() if array is not None}
-        kernel = getattr(imported(module_text(self.variant)), direction)
-        device = given["x"].device
-        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-            kernel[(self.cut.programs(batch, neurons),)](
-                **given,
-                **{"T": steps, "B": batch, "N": neurons, "SEGMENT": self.segment},
-                **constants,
-                **self.cut.tile,
-                num_warps=self.cut.warps,
-                **OPTIONS,
-            )
 
 
 class Scan(torch.autograd.Function):
@@ -85,19 +45,20 @@ class Scan(torch.autograd.Function):
         )
         # Once: autograd runs the way back of a GPU in a thread that knows of no forced geometry.
         batch, neurons = current.shape[1:]
-        cut = geometry.chosen(variant.recurrent, batch, neurons, current.dtype)
-        launch = ctx.launch = _Launch(variant, current.shape, SEGMENT, cut)
+        cuts = geometry.chosen(variant.recurrent, batch, neurons, current.dtype)
+        both = ctx.launch = launch.Launch(variant, current.shape, tuple(cuts), launch.SEGMENT)
         current, mask = current.contiguous(), None if mask is None else mask.contiguous()
-        output, final = torch.empty_like(current), torch.empty_like(state)
+        output, final = torch.empty_like(current), state.clone()
+        matrix = None if weight is None else weight.t().contiguous()
         traces = [torch.empty_like(current) for _ in recorded]
-        kept = current.new_empty((launch.segments if keep else 0, *state.shape))
+        kept = current.new_empty((both.segments if keep else 0, *state.shape))
         total = None if weight is None else torch.empty_like(current) if keep else current
-        launch.run(
+        both.run(
             "forward",
             {
-                **{"x": current, "coefficients": coefficients, "mask": mask, "state": state},
-                **{"matrix": None if weight is None else weight.t().contiguous()},
+                **{"x": current, "coefficients": coefficients, "mask": mask},
                 **{"output": output, "final": final, "kept": kept, "total": total},
+                **{"matrix": matrix, "carried": None if matrix is None else state[0] @ matrix},
                 **{f"trace{f}": trace for f, trace in zip(recorded, traces, strict=True)},
             },
             KEEP=keep,
@@ -118,32 +79,35 @@ class Scan(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         """Run all steps backwards."""
         total, coefficients, mask, kept, weight, state, output = ctx.saved_tensors
-        launch: _Launch = ctx.launch
+        both: launch.Launch = ctx.launch
         wants_current, wants_coefficients, wants_state, wants_weight, *_ = ctx.needs_input_grad
         whole = wants_current or weight is not None
         go = torch.zeros_like(total) if go is None else go.contiguous()
-        if final_gradient is None:
-            final_gradient = torch.zeros_like(kept[0])
-        pairs = zip(launch.variant.traces, traces, strict=True)
+        state_gradient = (
+            torch.zeros_like(kept[0])
+            if final_gradient is None
+            else final_gradient.clone(memory_format=torch.contiguous_format)
+        )
+        pairs = zip(both.variant.traces, traces, strict=True)
         given = {
             f"gt{f}": torch.zeros_like(total) if g is None else g.contiguous() for f, g in pairs
         }
         gx = total.new_empty(total.shape if whole else (0,))
-        state_gradient = torch.empty_like(kept[0])
         elements = (coefficients.shape[0] if wants_coefficients else 0, *total.shape[1:])
-        coefficient_gradient = total.new_empty(elements)
-        launch.run(
+        coefficient_gradient = total.new_zeros(elements)
+        both.run(
             "backward",
             {
                 **{"x": total, "coefficients": coefficients, "mask": mask, "kept": kept},
                 **{"matrix": None if weight is None else weight.contiguous(), "go": go},
-                **{"final_gradient": final_gradient.contiguous(), "gx": gx},
-                **{"scratch": total.new_empty((launch.segment, *kept.shape[1:]))},
+                **{"gx": gx, "scratch": total.new_empty((both.segment, *kept.shape[1:]))},
                 **{"state_gradient": state_gradient, "coefficient_gradient": coefficient_gradient},
                 **given,
             },
             WANTS_CURRENT=whole,
         )
+        if wants_state and weight is not None:
+            state_gradient[0] += gx[0] @ weight  # what the first spikes did to the first step
         weight_gradient = None
         if wants_weight:
             first, later = gx[0], gx[1:].flatten(0, 1)

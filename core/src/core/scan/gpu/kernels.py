@@ -1,17 +1,23 @@
 """The two kernels of a neuron, as the source text of a Python module.
 
-Samples do not touch each other, and without recurrence neither do neurons, so a program of the
-grid runs its tile over all time steps with the state in registers and waits for nobody: a tile is
-``[BLOCK]`` elements of samples x neurons or, with recurrence, ``[ROWS, COLUMNS]``, a few samples
-and all their neurons. No result depends on the order in which programs run.
+Without recurrence neither samples nor neurons touch each other: a program of the grid runs its
+tile, ``[BLOCK]`` elements of samples x neurons, over all time steps with the state in registers and
+waits for nobody. With recurrence a tile is ``[ROWS, COLUMNS]``, a few samples and some or all of
+their neurons. The ``TILES`` programs that share their samples give each other the spikes (on the
+way back the gradients of the current) of every step through the array that keeps them anyway, and
+wait for each other once a step (:mod:`core.scan.gpu.meeting`). No result depends on the order in
+which programs run.
 
 The forward kernel keeps the state before every ``SEGMENT``-th step, and with recurrence the total
 current of every step. The backward kernel goes through the segments from the last to the first: it
 runs a segment forwards again from the kept state, into memory that only holds one segment, and
 then backwards. That writes and reads a state in the cache instead of the device's memory, needs a
-``SEGMENT``-th of the memory, and no dense product, as the total current is known. The dense
-products of both directions read their left side, the spikes or the gradient of the current just
-written, from memory: values in registers cannot be cut along the inner dimension.
+``SEGMENT``-th of the memory, and neither a dense product nor anything of other programs, as the
+total current is known.
+
+Both run the steps from ``begin`` to ``end`` and leave what the next launch needs in memory. One
+launch runs all, where programs can wait for each other; where they cannot, as in Triton's
+interpreter, which runs one after the other, a launch per step runs the same text.
 """
 
 from __future__ import annotations
@@ -19,23 +25,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.scan.gpu.geometry import MOST_CHUNKS
+from core.scan.gpu.meeting import APART, MEETING
+from core.scan.gpu.products import PRODUCTS
 from core.scan.gpu.writer import Writer, operations
 from core.scan.graph import Variant
 
-_MULTIPLY = '''
-@triton.jit
-def multiply(source, matrix, row, column, B, N,
-             ROWS: tl.constexpr, COLUMNS: tl.constexpr, INNER: tl.constexpr):
-    """Rows of ``source`` ``[B, N]`` times ``matrix`` ``[N, N]``."""
-    total = tl.zeros([ROWS, COLUMNS], source.dtype.element_ty)
-    for first in range(0, N, INNER):
-        inner = first + tl.arange(0, INNER)
-        across, down = inner[None, :], inner[:, None]
-        left = tl.load(source + row * N + across, mask=(row < B) & (across < N), other=0.0)
-        right = tl.load(matrix + down * N + column, mask=(down < N) & (column < N), other=0.0)
-        total = tl.dot(left, right, total, input_precision="ieee", out_dtype=total.dtype)
-    return total
-'''
+#: Arguments that may be anything: Triton would compile kernels anew for one and multiples of 16.
+PLACES = ("begin", "end", "batch_tile")
+#: Constants of kernels with recurrence: ``core.scan.gpu.geometry.Geometry.tile`` and how they meet.
+RECURRENT = ("ROWS", "COLUMNS", "STREAMED", "INNER", "CHUNKS", "TILES", "MEET")
+#: Of a kept weight: :func:`core.scan.gpu.products.parts`.
+PARTS = ("high", "middle", "low")
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,18 @@ def module_text(variant: GpuVariant) -> str:
     All arrays are contiguous: sequences ``[T, B, N]``, states ``[states, B, N]``, coefficients
     ``[coefficients, N]``, their gradients ``[coefficients, B, N]``, kept states
     ``[segments, states, B, N]``. ``matrix`` is what spikes (gradients) are multiplied with from
-    the right.
+    the right, or its parts; ``carried`` ``[B, N]`` the product of the spikes before the first step.
+    ``final`` holds the state before ``begin`` when ``forward`` starts; ``state_gradient`` and
+    ``coefficient_gradient`` those after ``end`` when ``backward`` starts, which leaves out what the
+    spikes before ``begin`` did to that step's current. ``counters`` are zero.
     """
     writer = Writer()
     writer.line('"""Generated from the step of a neuron; see core.scan.gpu."""')
     writer.line("import triton")
     writer.line("import triton.language as tl")
     if variant.recurrent:
-        writer.line(_MULTIPLY)
+        writer.line(MEETING)
+        writer.line(PRODUCTS)
     _Forward(variant, writer).write()
     _Backward(variant, writer).write()
     return writer.text()
@@ -82,12 +87,14 @@ class _Kernel:
 
     def head(self, name: str, arrays: Sequence[str], constants: Sequence[str]) -> str:
         """The first line of a kernel."""
-        arrays = [*arrays, *["mask"] * self.graph.masked, *["matrix"] * self.variant.recurrent]
-        sizes = ["ROWS", "COLUMNS", "INNER"] if self.variant.recurrent else ["BLOCK"]
+        recurrent = self.variant.recurrent
+        arrays = [*arrays, *["mask"] * self.graph.masked, *["matrix", "counters"] * recurrent]
+        sizes = RECURRENT if recurrent else ("BLOCK",)
         fixed = [f"{constant}: tl.constexpr" for constant in [*constants, "SEGMENT", *sizes]]
+        places = PLACES if recurrent else PLACES[:2]
         self.writer.line("")
-        self.writer.line("@triton.jit")
-        return f"def {name}({', '.join([*arrays, 'T', 'B', 'N', *fixed])})"
+        self.writer.line(f"@triton.jit(do_not_specialize={list(places)})")
+        return f"def {name}({', '.join([*arrays, 'T', 'B', 'N', *places, *fixed])})"
 
     def place_tile(self) -> None:
         """Where the tile lies (``e`` in ``[B, N]``, ``n`` in ``[N]``), and its coefficients."""
@@ -95,10 +102,13 @@ class _Kernel:
         write("stride = tl.cast(B, tl.int64) * N")
         write("program = tl.program_id(0).to(tl.int64)")
         if self.variant.recurrent:
-            write("row = program * ROWS + tl.arange(0, ROWS)[:, None]")
-            write("n = tl.arange(0, COLUMNS)[None, :]")
+            write("batch_tile = batch_tile + program // TILES")
+            write("first_row, first_column = batch_tile * ROWS, program % TILES * COLUMNS")
+            write("row = first_row + tl.arange(0, ROWS)[:, None]")
+            write("n = first_column + tl.arange(0, COLUMNS)[None, :]")
             write("e = row * N + n")
             write("inside = (row < B) & (n < N)")
+            write(f"counter = counters + batch_tile * {APART}")
         else:
             write("e = program * BLOCK + tl.arange(0, BLOCK)")
             write("n = e % N")
@@ -145,22 +155,67 @@ class _Kernel:
             names = ", ".join(f"{name}{i}" for i in range(len(values)))
             self.writer.line(f"{names} = {', '.join(values)}")
 
-    def product(self, source: str) -> str:
-        """An expression: rows of ``[B, N]`` at ``source`` times the matrix."""
-        return f"multiply({source}, matrix, row, n, B, N, ROWS, COLUMNS, INNER)"
+    def for_chunk(self, chunk: int, line: str) -> None:
+        """Write ``line`` for a chunk of the inner dimension, if a geometry has so many."""
+        if chunk < MOST_CHUNKS:
+            with self.writer.block(f"if CHUNKS > {chunk}"):
+                self.writer.line(line.replace("#", str(chunk)))
+
+    def keep_columns(self) -> None:
+        """Before the loop: read the columns of the matrix that this program multiplies with."""
+        if self.variant.recurrent and not self.variant.double:
+            for place, name in enumerate(PARTS):
+                arguments = f"matrix + {place} * N * N, #, first_column, N, COLUMNS, INNER"
+                for chunk in range(MOST_CHUNKS):
+                    self.for_chunk(chunk, f"{name}# = kept_columns({arguments})")
+
+    def add_product(self, to: str, source: str, live: str, *, binary: bool) -> None:
+        """Add the tile of the rows at ``source`` times the matrix, nothing unless ``live``."""
+        write, sums = self.writer.line, ", ".join(f"by_{name}" for name in PARTS)
+        streamed = f"streamed({source}, matrix, row, n, {live}, B, N, ROWS, COLUMNS, STREAMED)"
+        if self.variant.double:
+            write(f"{to} = {to} + {streamed}")
+            return
+        with self.writer.block("if CHUNKS == 0"):
+            write(f"{to} = {to} + {streamed}")
+        with self.writer.block("else"):
+            write("nothing = tl.zeros([ROWS, COLUMNS], tl.float32)")
+            write(f"{sums} = nothing, nothing, nothing")
+            kept = ", ".join(f"{name}#" for name in PARTS)
+            left = f"left# = left_side({source}, #, first_row, {live}, B, N, ROWS, INNER)"
+            # A chunk of anything but spikes takes three times the registers.
+            ahead = 2 if binary else 1
+            for chunk in range(ahead):
+                self.for_chunk(chunk, left)
+            for chunk in range(MOST_CHUNKS):
+                self.for_chunk(chunk + ahead, left)
+                self.for_chunk(chunk, f"{sums} = add_parts(left#, {kept}, {sums}, {binary})")
+            write(f"{to} = {to} + (by_low + by_middle + by_high)")
+
+    def meet(self, steps: str) -> None:
+        """Wait until those who share the samples have run so many steps of this launch."""
+        with self.writer.block("if MEET"):
+            self.writer.line(f"wait_for(counter, ({steps}) * TILES)")
+        with self.writer.block("else"):
+            self.writer.line("tl.debug_barrier()")  # other threads read what this one wrote
+
+    def leave(self) -> None:
+        """Tell them that this one has run a step."""
+        with self.writer.block("if MEET"):
+            self.writer.line("arrive(counter)")
 
 
 class _Forward(_Kernel):
     def write(self) -> None:
         write, recurrent = self.writer.line, self.variant.recurrent
-        arrays = ["x", "coefficients", "state", "final", "output", "kept"]
+        arrays = ["x", "coefficients", "final", "output", "kept"]
         arrays += [f"trace{f}" for f in self.variant.traces]
-        with self.writer.block(self.head("forward", [*arrays, *["total"] * recurrent], ["KEEP"])):
+        arrays += ["total", "carried"] * recurrent
+        with self.writer.block(self.head("forward", arrays, ["KEEP"])):
             self.place_tile()
-            self.load_fields("s", "state + e")
-            if recurrent:
-                write("spikes = state")  # [B, N]: the spike is the first field
-            with self.writer.block("for t in range(T)"):
+            self.load_fields("s", "final + e")
+            self.keep_columns()
+            with self.writer.block("for t in range(begin, end)"):
                 write("at = t * stride + e")
                 with self.writer.block("if KEEP"):
                     # A mask and no branch: Triton moves layout conversions of the state into a
@@ -171,40 +226,46 @@ class _Forward(_Kernel):
                         write(f"tl.store(place + {f} * stride, s{f}, mask=first)")
                 self.load_step()
                 if recurrent:
-                    write(f"x_t = x_t + {self.product('spikes')}")
+                    # Spikes before the first step need not be 0 or 1: theirs is given.
+                    write("x_t = x_t + tl.load(carried + e, mask=inside & (t == 0), other=0.0)")
+                    self.meet("t - begin")
+                    before, binary = "output + (t - 1) * stride", self.graph.binary
+                    self.add_product("x_t", before, "t > 0", binary=binary)
                     with self.writer.block("if KEEP"):
                         self.store("total + at", "x_t")
                 *after, output = self.evaluate(self.graph.forward)
                 self.assign("s", after)
                 self.store("output + at", output)
+                if recurrent:
+                    self.leave()
                 for f in self.variant.traces:
                     self.store(f"trace{f} + at", f"s{f}")
-                if recurrent:
-                    write("spikes = output + t * stride")
-                    write("tl.debug_barrier()")  # other threads read what this one wrote
             self.store_fields("final + e", "s")
 
 
 class _Backward(_Kernel):
     def write(self) -> None:
         write = self.writer.line
-        arrays = ["x", "coefficients", "kept", "scratch", "go", "final_gradient", "gx"]
+        arrays = ["x", "coefficients", "kept", "scratch", "go", "gx"]
         arrays += ["state_gradient", "coefficient_gradient"]
         arrays += [f"gt{f}" for f in self.variant.traces]
         count = self.graph.coefficients if self.variant.parameters else 0
         with self.writer.block(self.head("backward", arrays, ["WANTS_CURRENT"])):
             self.place_tile()
-            self.load_fields("gs", "final_gradient + e")
+            self.load_fields("gs", "state_gradient + e")
             for i in range(count):
-                write(f"gc{i} = tl.zeros({self.tile}, c{i}.dtype)")
-            write("segments = tl.cdiv(T, SEGMENT)")
-            with self.writer.block("for passed in range(segments)"):
-                write("segment = segments - 1 - passed")
-                write("start = segment * SEGMENT")
-                write("length = tl.minimum(SEGMENT, T - start)")
+                write(f"gc{i} = {self.load(f'coefficient_gradient + {i} * stride + e')}")
+            self.keep_columns()
+            write("last = (end - 1) // SEGMENT")
+            with self.writer.block("for passed in range(last - begin // SEGMENT + 1)"):
+                write("start = (last - passed) * SEGMENT")
+                write("stop = tl.minimum(start + SEGMENT, T)")
+                # A launch that starts inside a segment finds it replayed by the one before.
+                write("replayed = tl.where(end < stop, 0, stop - start)")
                 self.replay()
                 write("tl.debug_barrier()")
-                with self.writer.block("for back in range(length)"):
+                write("above = tl.minimum(stop, end)")
+                with self.writer.block("for back in range(above - tl.maximum(start, begin))"):
                     self.retreat(count)
                 write("tl.debug_barrier()")  # the next segment overwrites this one
             self.store_fields("state_gradient + e", "gs")
@@ -214,8 +275,8 @@ class _Backward(_Kernel):
     def replay(self) -> None:
         """Run a segment forwards again, keeping the state before every step."""
         write, size = self.writer.line, f"({self.graph.states} * stride)"
-        self.load_fields("s", f"kept + segment * {size} + e")
-        with self.writer.block("for k in range(length)"):
+        self.load_fields("s", f"kept + (last - passed) * {size} + e")
+        with self.writer.block("for k in range(replayed)"):
             self.store_fields(f"scratch + k * {size} + e", "s")
             write("at = (start + k) * stride + e")
             self.load_step()
@@ -224,11 +285,14 @@ class _Backward(_Kernel):
     def retreat(self, count: int) -> None:
         """One step backwards, with gradients of ``count`` coefficients."""
         write, graph = self.writer.line, self.graph
-        write("k = length - 1 - back")
-        write("at = (start + k) * stride + e")
-        self.load_fields("s", f"scratch + k * ({graph.states} * stride) + e")
+        write("t = above - 1 - back")
+        write("at = t * stride + e")
+        self.load_fields("s", f"scratch + (t - start) * ({graph.states} * stride) + e")
         self.load_step()
         write(f"go_t = {self.load('go + at')}")
+        if self.variant.recurrent:
+            self.meet("end - 1 - t")
+            self.add_product("gs0", "gx + (t + 1) * stride", "t + 1 < T", binary=False)
         for f in self.variant.traces:
             write(f"gs{f} = gs{f} + {self.load(f'gt{f} + at')}")
         results = self.evaluate(graph.backward[:count] + graph.backward[graph.coefficients :])
@@ -238,5 +302,4 @@ class _Backward(_Kernel):
         with self.writer.block("if WANTS_CURRENT"):
             self.store("gx + at", results[-1])
         if self.variant.recurrent:
-            write("tl.debug_barrier()")  # other threads read what this one wrote
-            write(f"gs0 = gs0 + {self.product('gx + (start + k) * stride')}")
+            self.leave()
