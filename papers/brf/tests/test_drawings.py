@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from brf import dynamics, speed
+from brf import dynamics, figures, landscape, speed
 from brf.config import PAPER, EcgConfig, SmnistConfig
 from brf.figure5 import figure5
 from brf.models import build
@@ -158,3 +158,42 @@ def test_which_neuron_stands_a_perturbation_better() -> None:
     )
     assert all("does not hold" in line for line in orders({"brf": many, "rf": few}))
     assert orders({"brf": few[:2], "rf": many}) == []
+
+
+def test_a_landscape_is_not_drawn_anew_without_the_published_surfaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "FOLDER", tmp_path)
+    monkeypatch.setattr(landscape, "published", dict)
+    axis = (-1.0, 0.0, 1.0)
+    rows: list[Row] = [
+        {"alpha": a, "beta": b, "loss": a * a + b, "points": 3, "bound": 1.0, "samples": 1}
+        | {"model": "brf", "task": "smnist"}
+        for a in axis
+        for b in axis
+    ]
+    said: list[str] = []
+    picture = figures.landscapes({"one": rows}, said.append).path
+    assert picture.stat().st_size > 1000
+    assert said == []
+    picture.write_bytes(b"with surfaces")
+    figures.landscapes({"one": rows}, said.append)
+    assert picture.read_bytes() == b"with surfaces"
+    assert said == [
+        "landscape.png stays as it is, for lack of published surfaces (core fetch brf_landscapes)"
+    ]
+
+
+def test_networks_of_ours_and_of_the_authors_are_not_averaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, list[Row]] = {}
+    monkeypatch.setattr(figures, "FOLDER", tmp_path)
+    monkeypatch.setattr(figures, "draw", lambda measured, path: drawn.update(measured) or path)
+    row = {"model": "brf", "samples": 5, "study": "input_noise", "level": 0.0, "accuracy": 1.0}
+    networks = {"orig_smnist_brf": [row], "smnist_brf-seed0": [row], "smnist_brf-seed1": [row]}
+    figures.robustness("smnist", networks)
+    assert {label: len(rows) for label, rows in drawn.items()} == {
+        "brf (authors')": 1,
+        "brf (ours, 2 networks)": 2,
+    }

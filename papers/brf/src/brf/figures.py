@@ -73,15 +73,22 @@ def draw_all(tell: Callable[[str], None]) -> Iterator[Drawn]:
 
     around = {f.stem: read_rows(f, landscape.SHAPE) for f in sorted(LANDSCAPES.glob("*.jsonl"))}
     if around:
-        yield landscapes(around)
+        yield landscapes(around, tell)
     else:
         tell("no landscape is kept yet (loss_landscape.py CHECKPOINT --out results/landscape)")
 
 
-def landscapes(kept: Mapping[str, Sequence[Row]]) -> Drawn:
+def landscapes(kept: Mapping[str, Sequence[Row]], tell: Callable[[str], object]) -> Drawn:
     """Figure 13 beside ours: what ``loss_landscape.py`` left in ``results/landscape``."""
     measured = {f"{rows[0]['model'].upper()} ({name})": rows for name, rows in kept.items()}
-    path = landscape.draw(measured, FOLDER / "landscape.png")
+    path = FOLDER / "landscape.png"
+    if path.exists() and not landscape.published():
+        tell(
+            f"{path.name} stays as it is, for lack of published surfaces"
+            " (core fetch brf_landscapes)"
+        )
+    else:
+        landscape.draw(measured, path)
     return Drawn(
         path,
         "Loss around trained S-MNIST networks, along two random directions of the weights into "
@@ -92,16 +99,16 @@ def landscapes(kept: Mapping[str, Sequence[Row]]) -> Drawn:
 
 def robustness(task: str, networks: Mapping[str, Sequence[Row]]) -> Drawn:
     """Figure 12 beside ours: what ``robustness.py`` left in ``results/robustness``."""
-    by_model: dict[str, list[Sequence[Row]]] = {}
-    for rows in networks.values():
-        by_model.setdefault(rows[0]["model"], []).append(rows)
-    single = {rows[0]["model"]: name for name, rows in networks.items()}
-    measured = {
-        f"{model} ({single[model] if len(found) == 1 else f'{len(found)} networks'})": list(
-            chain.from_iterable(found)
-        )
-        for model, found in by_model.items()
-    }
+    ours: dict[str, list[Sequence[Row]]] = {}
+    measured: dict[str, list[Row]] = {}
+    for name, rows in networks.items():
+        if name.startswith("orig_"):  # the authors', of which there is one each
+            measured[f"{rows[0]['model']} (authors')"] = list(rows)
+        else:
+            ours.setdefault(rows[0]["model"], []).append(rows)
+    for model, found in ours.items():
+        count = "" if len(found) == 1 else f", {len(found)} networks"
+        measured[f"{model} (ours{count})"] = list(chain.from_iterable(found))
     path = draw(measured, FOLDER / f"robustness_{task}.png")
     counts = sorted({row["samples"] for rows in networks.values() for row in rows})
     beside = ", dashed the published mean over five" if task == "smnist" else ""
@@ -109,7 +116,7 @@ def robustness(task: str, networks: Mapping[str, Sequence[Row]]) -> Drawn:
         path,
         f"{TITLES[task]} networks under perturbation: mean and standard deviation over networks "
         f"and draws ({' to '.join(map(str, counts))} test samples){beside}"
-        + "".join(f". {line}" for line in orders(by_model)),
+        + "".join(f". {line}" for line in orders(ours)),
     )
 
 

@@ -37,7 +37,8 @@ def draw(measured: Mapping[str, Sequence[Row]], path: Path) -> Path:
     """A column per study: accuracy above, spikes per sample below; published ones on S-MNIST.
 
     Args:
-        measured: By label; a label that starts with the name of a neuron has its colour.
+        measured: By label; a label that starts with the name of a neuron has its colour, one
+            without "ours" is dotted.
         path: PNG to write.
     """
     with figure(path, width=13.0, height=6.0) as fig:
@@ -69,6 +70,7 @@ def _panel(axes: Axes, study: str, key: str, measured: Mapping[str, Sequence[Row
         color = COLORS.get(label.partition(" ")[0], f"C{index + 2}")
         means = [statistics.fmean(values) for values in draws]
         spread = [statistics.stdev(values) if len(values) > 1 else 0.0 for values in draws]
+        style = "o-" if "ours" in label else "s:"
         axes.errorbar(
-            levels, means, spread, fmt="o-", color=color, markersize=3, capsize=2, label=label
+            levels, means, spread, fmt=style, color=color, markersize=3, capsize=2, label=label
         )
