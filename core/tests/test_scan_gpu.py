@@ -227,10 +227,11 @@ def test_the_same_result_every_time() -> None:
 
 @outside
 @needs_triton
-def test_the_contract_under_the_interpreter(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["test_scan_gpu.py", "test_scan_gpu_split.py"])
+def test_the_contract_under_the_interpreter(name: str, tmp_path: Path) -> None:
     options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "error"]
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, __file__],
+        [sys.executable, "-m", "pytest", *options, Path(__file__).with_name(name)],
         env={**os.environ, "TRITON_INTERPRET": "1", "XDG_CACHE_HOME": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -3,14 +3,11 @@
 Triton's interpreter runs one program after the other, so that they cannot wait for each other
 there: a launch per step runs the same text. That shows everything but the wait itself, which is a
 counter, a release and an acquire (:mod:`core.scan.gpu.meeting`): of it the tests without a GPU
-show that it is compiled as such.
+show that it is compiled as such. Without a GPU, test_scan_gpu runs this file in the interpreter.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -168,19 +165,3 @@ def test_how_programs_wait_and_multiply(
     alone = geometry.candidates(True, 16, 128, torch.float32)[0]
     assert "gpu.acquire" not in compiled.compiled(variant, direction, alone, 128, 80).ptx
     assert "mma.sync" not in compiled.compiled(variant, direction, streamed, 256, 80).ptx
-
-
-@outside
-@needs_triton
-def test_the_contract_under_the_interpreter(tmp_path: Path) -> None:
-    options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "error"]
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, __file__],
-        env={**os.environ, "TRITON_INTERPRET": "1", "XDG_CACHE_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert " passed" in result.stdout
-    assert "no CUDA device" not in result.stdout

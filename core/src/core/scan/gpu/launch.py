@@ -95,6 +95,8 @@ class Launch:
             counters = torch.zeros(rows, APART, dtype=torch.int32, device=device)
             arrays = arrays | {"counters": counters}
             if cut.chunks:
+                if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+                    raise Refused("it has no dense products of bfloat16")
                 cut_in_parts = parts(arrays["matrix"])
                 # The interpreter would multiply the bits of bfloat16 as integers.
                 cut_in_parts = cut_in_parts.float() if interpreted() else cut_in_parts
