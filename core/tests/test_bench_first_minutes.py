@@ -49,6 +49,9 @@ def test_a_rehearsal_goes_through_every_part_without_what_a_machine_may_lack(
     kernels = found["parts"]["correctness"]["rows"]
     assert {row["verdict"] for row in kernels} == {"right"}
     assert all(0 < row["rate"] < 1 for row in kernels)
+    assert all(row["kernel"].endswith(row["geometry"]) for row in kernels)
+    assert {row["data"] for row in found["parts"]["trainings"]["rows"]} > {"drawn"}
+    assert found["parts"]["barrier"]["rows"][0]["programs"] == 1
     assert done.stdout.startswith("REHEARSAL")
     assert done.stdout == (out / "gpu.txt").read_text()
     with pytest.raises(UserError, match=r"gpu\.json exists"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,18 +13,19 @@ from typing import Any
 import pytest
 import torch
 
-from core.bench.first_minutes import contract, device, rounds, speed
+from core.bench.first_minutes import barrier, contract, device, rounds, speed, trainings
 from core.bench.first_minutes.command import ALL, PARTS, _row
 from core.bench.first_minutes.contract import cannot_launch, largest
 from core.bench.first_minutes.goals import add_limits, comparison
 from core.bench.first_minutes.page import page
 from core.scan import reference
-from core.scan.gpu import backend
+from core.scan.gpu import backend, module
 
 
 @pytest.fixture(autouse=True)
 def _on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    for part in (barrier, contract, rounds, speed, trainings):
+        monkeypatch.setattr(part, "device", lambda: torch.device("cpu"))
 
 
 class OutOfResources(Exception):
@@ -161,3 +164,35 @@ def test_clocks_are_what_the_driver_says(tmp_path: Path, monkeypatch: pytest.Mon
     assert device.clocks()["driver_version"] == "580.1"
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert device.clocks() == {}
+
+
+@pytest.mark.parametrize("item", trainings.items(rehearse=True), ids=lambda item: item["name"])
+def test_ten_losses_beside_those_of_the_reference(
+    item: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    found = trainings.training(**item)
+    assert found["data"] == "drawn"
+    assert 0 < found["rate"] < 1
+    assert len(set(found["losses"])) == len(found["differences"]) == trainings.STEPS
+    assert max(found["differences"][:2]) < 1e-4
+    assert max(found["rounding"]) > 0.0
+
+
+def test_barriers_that_a_device_cannot_hold_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(barrier, "imported", raises(OutOfResources("too many programs")))
+    assert barrier.barrier(programs=2, meetings=3) == {"why": "OutOfResources: too many programs"}
+    monkeypatch.setattr(barrier, "_seconds", lambda programs, meetings: (1.0 + meetings, meetings))
+    assert barrier.barrier(1, 4) == {"us_per_barrier": 1e6, "empty_launch_us": 1e6}
+    assert "4 arrivals instead of 8" in barrier.barrier(2, 4)["error"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+def test_the_barrier_compiles_for_a_gpu() -> None:
+    compiler: Any = importlib.import_module("triton.compiler")
+    target = importlib.import_module("triton.backends.compiler").GPUTarget("cuda", 90, 32)
+    kernel = module.imported(barrier.TEXT).meet
+    source = compiler.ASTSource(kernel, {"counter": "*i32", "meetings": "i32"})
+    ptx = compiler.compile(source, target=target, options={"num_warps": barrier.WARPS}).asm["ptx"]
+    assert "release.add" in ptx
+    assert "acquire" in ptx

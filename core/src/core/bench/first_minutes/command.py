@@ -36,11 +36,13 @@ class Part:
 
 #: The most valuable first.
 PARTS = {
-    "machine": Part(20.0, None, "device.rates"),
+    "machine": Part(15.0, None, "device.rates"),
     "correctness": Part(100.0, "contract.items", "contract.check", hands=8),
     "speed": Part(60.0, "speed.items", "speed.timed"),
-    "tiles": Part(45.0, "speed.tile_items", "speed.tile"),
-    "networks": Part(20.0, "networks.items", "networks.network"),
+    "tiles": Part(40.0, "speed.tile_items", "speed.tile"),
+    "trainings": Part(45.0, "trainings.items", "trainings.training"),
+    "networks": Part(15.0, "networks.items", "networks.network"),
+    "barrier": Part(10.0, "barrier.items", "barrier.barrier"),
 }
 #: Seconds of everything, and those after which one item hangs.
 ALL, LONGEST = 300.0, 40.0
