@@ -34,7 +34,7 @@ def _line(row: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, list):
-        return " to ".join(map(_shown, value))
+        return (" to " if len(value) == 2 else " ").join(map(_shown, value))  # a spread, or many
     if isinstance(value, dict):
         return f"({_line(value)})"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
