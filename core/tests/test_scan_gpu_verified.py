@@ -13,7 +13,8 @@ from core.errors import UserError
 from core.neurons import BRF, LIF
 from core.outside.text import to_json
 from core.scan import BACKENDS, Case, choose, dispatch
-from core.scan.gpu import verified
+from core.scan.gpu import geometry, verified
+from core.scan.gpu.kernels import GpuVariant
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +52,24 @@ def test_only_what_was_right_is_taken(tmp_path: Path, caplog: pytest.LogCaptureF
     assert choose(BRF_CASE).name == "reference"
     assert choose(replace(LIF_CASE, record=("potential",))).name == "reference"
     assert "this kernel was not found right on such a device (a GPU)" in caplog.text
+
+
+def test_a_geometry_found_right_is_taken_where_the_preferred_one_was_not(tmp_path: Path) -> None:
+    case = Case(LIF(40), torch.ones(2, 1, 40), torch.zeros(40, 40))
+    cuts = geometry.candidates(True, 1, 40, torch.float32)
+    with geometry.forced(cuts[1]):
+        name = verified.kernel(case)
+    rows = [
+        {"kernel": name, "verdict": "right"},
+        {"kernel": verified.kernel(case), "verdict": "wrong"},
+    ]
+    machine = {"device": "a GPU", "torch": "2", "capability": "9.0"}
+    found = {"rehearsal": False, "machine": machine, "parts": {"correctness": {"rows": rows}}}
+    (tmp_path / "gpu.json").write_text(to_json(found))
+    verified.accept(tmp_path / "gpu.json")
+    assert choose(case).name == "gpu"
+    variant = GpuVariant(case.graph, False, True, parameters=False)
+    assert verified.right(variant, cuts, torch.device("cpu")) == [cuts[1]]
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

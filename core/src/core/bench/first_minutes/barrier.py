@@ -14,14 +14,12 @@ from core.bench.first_minutes.device import device
 from core.bench.first_minutes.rounds import REPEATS, WARM_UP
 from core.bench.timing import synchronise
 from core.scan.gpu.meeting import APART, MEETING
-from core.scan.gpu.module import imported
+from core.scan.gpu.module import IMPORTS, imported
 
 #: Of a program, as those of scans.
 WARPS = 8
 #: All programs meet ``meetings`` times at one counter.
-TEXT = f"""
-import triton
-import triton.language as tl
+TEXT = f"""{IMPORTS}
 {MEETING}
 
 @triton.jit(do_not_specialize=["meetings"])

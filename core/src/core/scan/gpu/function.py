@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.opaque import differentiable_once, tie
 from core.scan import fused
-from core.scan.gpu import geometry, launch
+from core.scan.gpu import geometry, launch, verified
 from core.scan.gpu.kernels import GpuVariant
 from core.scan.graph import StepGraph
 
@@ -46,6 +46,8 @@ class Scan(torch.autograd.Function):
         # Once: autograd runs the way back of a GPU in a thread that knows of no forced geometry.
         batch, neurons = current.shape[1:]
         cuts = geometry.chosen(variant.recurrent, batch, neurons, current.dtype)
+        if current.device.type == "cuda":  # where some were found right, those alone
+            cuts = verified.right(variant, cuts, current.device) or cuts
         both = ctx.launch = launch.Launch(variant, current.shape, tuple(cuts), launch.SEGMENT)
         current, mask = current.contiguous(), None if mask is None else mask.contiguous()
         output, final = torch.empty_like(current), state.clone()

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 from core.scan.gpu.geometry import MOST_CHUNKS
 from core.scan.gpu.meeting import APART, MEETING
+from core.scan.gpu.module import IMPORTS
 from core.scan.gpu.products import PRODUCTS
 from core.scan.gpu.writer import Writer, operations
 from core.scan.graph import Variant
@@ -66,8 +67,7 @@ def module_text(variant: GpuVariant) -> str:
     """
     writer = Writer()
     writer.line('"""Generated from the step of a neuron; see core.scan.gpu."""')
-    writer.line("import triton")
-    writer.line("import triton.language as tl")
+    writer.line(IMPORTS)
     if variant.recurrent:
         writer.line(MEETING)
         writer.line(PRODUCTS)

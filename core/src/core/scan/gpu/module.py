@@ -8,6 +8,9 @@ from types import ModuleType
 
 from core.once import once
 
+#: What every module begins with.
+IMPORTS = "import triton\nimport triton.language as tl\n"
+
 
 @once
 def imported(text: str) -> ModuleType:

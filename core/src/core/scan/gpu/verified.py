@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +23,42 @@ FILE = Path(__file__).with_name("verified.json")
 
 
 def kernel(case: Case) -> str:
-    """Which kernel a case takes: its text, as a digest, and its preferred geometry.
+    """Which kernel a case takes: its text, as a digest, and the geometry that is tried first.
 
     Gradients that nobody asks for only leave something out, and count as the same.
     """
-    current, recurrent = case.current_TBN, case.recurrent_weight is not None
-    traces = tuple(sorted(map(case.neuron.State._fields.index, case.record)))
-    variant = GpuVariant(
-        case.graph, current.dtype == torch.float64, recurrent, parameters=True, traces=traces
-    )
-    cut = geometry.chosen(recurrent, current.shape[1], case.neuron.size, current.dtype)[0]
-    return f"{_digest(variant)} {cut}"
+    return f"{_digest(_variant(case))} {_cuts(case)[0]}"
 
 
 def doubt(case: Case) -> str | None:
     """Why ``auto`` leaves out a case that a kernel could take, or None."""
-    found = _known().get(capability(case.current_TBN.device))
+    device = case.current_TBN.device
+    found = _known().get(capability(device))
     if found is None:
         return "never run on such a device so far"
-    if kernel(case) in found["kernels"]:
+    if right(_variant(case), _cuts(case), device):
         return None
     return f"this kernel was not found right on such a device ({found['device']})"
+
+
+def right(
+    variant: GpuVariant, cuts: Sequence[geometry.Geometry], device: torch.device
+) -> list[geometry.Geometry]:
+    """The geometries in which a kernel was found right on such a device; no other is needed."""
+    found = _known().get(capability(device), {"kernels": []})
+    text = _digest(replace(variant, parameters=True))
+    return [cut for cut in cuts if f"{text} {cut}" in found["kernels"]]
+
+
+def _variant(case: Case) -> GpuVariant:
+    double, recurrent = case.current_TBN.dtype == torch.float64, case.recurrent_weight is not None
+    traces = tuple(sorted(map(case.neuron.State._fields.index, case.record)))
+    return GpuVariant(case.graph, double, recurrent, parameters=True, traces=traces)
+
+
+def _cuts(case: Case) -> list[geometry.Geometry]:
+    current, recurrent = case.current_TBN, case.recurrent_weight is not None
+    return geometry.chosen(recurrent, current.shape[1], case.neuron.size, current.dtype)
 
 
 def accept(path: Path) -> str:
@@ -55,15 +72,15 @@ def accept(path: Path) -> str:
         if found["rehearsal"]:
             raise UserError(f"{path} is of a rehearsal: run core gpu on a GPU")
         machine, rows = found["machine"], found["parts"]["correctness"]["rows"]
-        right = {row["kernel"] for row in rows if row.get("verdict") == "right"}
-        right -= {row["kernel"] for row in rows if "kernel" in row and row["verdict"] != "right"}
-        entry = {key: machine[key] for key in ("device", "torch")} | {"kernels": sorted(right)}
+        good = {row["kernel"] for row in rows if row.get("verdict") == "right"}
+        good -= {row["kernel"] for row in rows if "kernel" in row and row["verdict"] != "right"}
+        entry = {key: machine[key] for key in ("device", "torch")} | {"kernels": sorted(good)}
         known = _known() | {machine["capability"]: entry}
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is no gpu.json of core gpu: it lacks {error}") from None
     write_text_atomically(FILE, to_json(known, indent=1) + "\n")
     _known.cache_clear()
-    return f"{len(right)} kernels on {machine['device']} ({machine['capability']})"
+    return f"{len(good)} kernels on {machine['device']} ({machine['capability']})"
 
 
 def capability(device: torch.device) -> str:
