@@ -68,7 +68,7 @@ class EveryFunction(EveryOperation):
     ) -> tuple[EveryOperation.State, Tensor]:
         u = coefficients.rate * state.u + 0.1 * torch.log(current.abs() + 1.0)
         u = u + 0.3 * torch.sin(current) * torch.cos(state.u) + 0.1 * torch.erf(current)
-        u = u + 0.1 * torch.fmod(current, 0.75) + torch.exp(-state.spike)
+        u = u + torch.exp(-state.spike)
         spike = torch.where(current >= 1.0, u - u.detach() + 1.0, torch.zeros_like(u))
         return self.State(spike, u), spike
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 import core.scan as scan_package
 from core.neurons import LIF, BalancedLIF, Neuron
@@ -28,6 +29,11 @@ def case(size: int = 3, neuron: Neuron | None = None, **more: Any) -> Case:
     return Case(neuron or LIF(size), torch.ones(2, 1, size), **more)
 
 
+class Remainder(LIF):
+    def step(self, coefficients: Any, state: Any, current: Tensor) -> Any:
+        return super().step(coefficients, state, torch.fmod(current, 0.7))
+
+
 @pytest.mark.parametrize(
     ("refused", "reason"),
     [
@@ -38,6 +44,7 @@ def case(size: int = 3, neuron: Neuron | None = None, **more: Any) -> Case:
         (case(pathways={"potential": torch.eye(3)}), r"no further recurrent pathway \(potential"),
         (case(spike_mask_TBN=torch.ones(2, 1, 3).requires_grad_()), "no gradient of the spike mas"),
         (case(neuron=BalancedLIF(3, firing="single_published")), "compares no neurons"),
+        (case(neuron=Remainder(3)), r"no exact remainder \(fmod\)"),
         (Case(LIF(3).half(), torch.ones(2, 1, 3).half()), "float32 and float64, not torch.float16"),
     ],
 )

@@ -85,6 +85,23 @@ def test_a_weight_of_many_bits(cut: Geometry) -> None:
 
 
 @on_device
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of the interpreter's product
+@pytest.mark.parametrize("cut", [KEPT, STREAMED], ids=["kept", "streamed"])
+def test_an_infinite_weight_does_nothing_where_no_product_is(cut: Geometry) -> None:
+    neuron = LIF(37).to(DEVICE)
+    leaves = leaves_for("LIF", neuron, 1, 3, 37, recurrent=True)
+    leaves["weight"].data[3, 5] = torch.inf
+    leaves["state.spike"].data.zero_()
+    found = []
+    for where in ("reference", "gpu"):
+        with geometry.forced(cut):
+            output, _ = run(where, neuron, leaves)
+            found.append(torch.autograd.grad(output.sum(), leaves["current"])[0])
+    assert found[0][..., 5].isfinite().all()
+    torch.testing.assert_close(found[1], found[0], equal_nan=True)
+
+
+@on_device
 @pytest.mark.parametrize(
     ("size", "place"), [(36, 0), (36, 1), (36, 2), (200, 0), (200, 1), (200, 2), (512, 0)]
 )
@@ -131,6 +148,8 @@ def test_three_parts_are_the_weight() -> None:
     assert len(weight) > 30000
     high, middle, low = products.parts(weight).double()
     assert torch.equal(high + middle + low, weight.double())
+    infinite = torch.tensor([torch.inf, -torch.inf])
+    assert torch.equal(products.parts(infinite).float().sum(0), infinite)
     small = torch.randn(1000) * 2.0**-126
     found = products.parts(small).double().sum(0)
     assert (found - small.double()).abs().max() <= 2.0**-134

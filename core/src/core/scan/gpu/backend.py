@@ -47,7 +47,10 @@ def not_taken(case: Case) -> str | None:
         return "it takes neurons with one input current"
     if reason := fused.refusal(case):
         return reason
-    return "it compares no neurons of a layer (winner)" if case.graph.all_winners else None
+    graph = case.graph
+    if any(graph.nodes[i].op == "fmod" for i in graph.needed((*graph.forward, *graph.backward))):
+        return "it has no exact remainder (fmod)"
+    return "it compares no neurons of a layer (winner)" if graph.all_winners else None
 
 
 def run(case: Case, state: Any) -> tuple[Tensor, Any, Traces]:

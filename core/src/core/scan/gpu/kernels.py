@@ -174,10 +174,10 @@ class _Kernel:
         write, sums = self.writer.line, ", ".join(f"by_{name}" for name in PARTS)
         streamed = f"streamed({source}, matrix, row, n, {live}, B, N, ROWS, COLUMNS, STREAMED)"
         if self.variant.double:
-            write(f"{to} = {to} + {streamed}")
+            write(f"{to} = tl.where({live}, {to} + {streamed}, {to})")
             return
         with self.writer.block("if CHUNKS == 0"):
-            write(f"{to} = {to} + {streamed}")
+            write(f"product = {streamed}")
         with self.writer.block("else"):
             write("nothing = tl.zeros([ROWS, COLUMNS], tl.float32)")
             write(f"{sums} = nothing, nothing, nothing")
@@ -190,7 +190,9 @@ class _Kernel:
             for chunk in range(MOST_CHUNKS):
                 self.for_chunk(chunk + ahead, left)
                 self.for_chunk(chunk, f"{sums} = add_parts(left#, {kept}, {sums}, {binary})")
-            write(f"{to} = {to} + (by_low + by_middle + by_high)")
+            write("product = by_low + by_middle + by_high")
+        # Zero times a weight that is infinite is no zero.
+        write(f"{to} = tl.where({live}, {to} + product, {to})")
 
     def meet(self, steps: str) -> None:
         """Wait until those who share the samples have run so many steps of this launch."""

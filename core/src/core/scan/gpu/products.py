@@ -12,7 +12,7 @@ whose sum is the weight (:func:`parts`), for the units for dense products:
 - Spikes that are 0 or 1 are exact in bfloat16: three products, each exact; only the order of sums
   in single precision differs, and how these units round them.
 - Gradients, and spikes of other values, are cut into three parts as well. Of the nine products six
-  are made; those left out are below 2^-24 of the whole.
+  are made; those left out are below 2^-24 of the whole. Infinite ones become NaN.
 
 The inner dimension is cut into chunks: all of the left side is on its way before the first product,
 and no product holds more of it in registers than a chunk.
@@ -78,9 +78,9 @@ def parts(weight: Tensor) -> Tensor:
     """Three arrays of bfloat16, the largest first, whose sum is ``weight`` (float32).
 
     Each holds 8 of the 24 bits. The sum is exact for ``2^-110 <= |w| < 3.39e38`` and zero; smaller
-    ones are off by at most 2^-134, larger ones overflow.
+    ones are off by at most 2^-134, larger ones are infinite.
     """
     high = weight.bfloat16()
-    rest = weight - high.float()
+    rest = torch.where(high.isinf(), 0.0, weight - high.float())
     middle = rest.bfloat16()
     return torch.stack([high, middle, (rest - middle.float()).bfloat16()])

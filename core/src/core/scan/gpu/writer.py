@@ -43,7 +43,9 @@ class Writer:
 
 
 def operations(writer: Writer, *, tile: str, double: bool) -> Table:
-    """What every operation of :data:`core.scan.graph.OPERATIONS` is in Triton.
+    """What every operation of :data:`core.scan.graph.OPERATIONS` is in Triton, but ``fmod``.
+
+    Its remainder is not exact on a device: ``a - trunc(a / b) b`` with a rounded quotient.
 
     Quotients and square roots are asked to be rounded as in the eager loop (single precision is
     approximate otherwise), and the launch forbids to contract a product and a sum; with that,
@@ -83,7 +85,6 @@ def operations(writer: Writer, *, tile: str, double: bool) -> Table:
         "sin": plain("tl.sin({})"),
         "cos": plain("tl.cos({})"),
         "erf": plain("tl.erf({})"),
-        "fmod": plain("{} % {}"),
         "floor": plain("tl.floor({})"),
         "maximum": plain("tl.where({0} != {0}, {0}, tl.where({0} > {1}, {0}, {1}))"),
         "minimum": plain("tl.where({0} != {0}, {0}, tl.where({0} < {1}, {0}, {1}))"),
