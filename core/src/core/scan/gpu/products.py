@@ -14,8 +14,8 @@ whose sum is the weight (:func:`parts`), for the units for dense products:
 - Gradients, and spikes of other values, are cut into three parts as well. Of the nine products six
   are made; those left out are below 2^-24 of the whole. Infinite ones become NaN.
 
-The inner dimension is cut into chunks: all of the left side is on its way before the first product,
-and no product holds more of it in registers than a chunk.
+The inner dimension is cut into chunks, so that registers hold no more of the left side than the
+chunk of a product and one or two that are on their way.
 """
 
 from __future__ import annotations
