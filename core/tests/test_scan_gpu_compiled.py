@@ -65,7 +65,7 @@ def test_kernels_compile_and_round_every_operation(
         # Bytes of a thread whose registers hold state, coefficients and chunks of the product.
         ("BRF", 128, True, 72),
         ("AdLIF", 512, True, 32),
-        ("AdLIF", 1024, True, 160),
+        ("AdLIF", 1024, True, 192),
         ("BRF", 36, True, 40),
         ("HRF", 36, True, 40),
     ],
