@@ -38,6 +38,7 @@ class Remainder(LIF):
     ("refused", "reason"),
     [
         (case(2049, recurrent_weight=torch.eye(2049)), "at most 2048 neurons, not 2049"),
+        (Case(LIF(1 << 15), torch.ones(1).expand(1, 1 << 16, 1 << 15)), "at most 21474835"),
         (case(neuron=LIF(3).double()), "tau_mem is torch.float64 on cpu, the current torch.float3"),
         (case(neuron=LIF(3).to("meta")), "tau_mem is torch.float32 on meta, .* on cpu"),
         (case(recurrent_weight=torch.eye(3).half()), "recurrent weight is torch.float16"),

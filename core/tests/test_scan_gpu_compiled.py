@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from core.scan.gpu import compiled, geometry, kernels
 from core.scan.kinds import graph_of
 
 from .gpu_cases import NEURONS, needs_triton, outside
+
+#: Triton that the geometries were chosen with; each brings its own assembler.
+TUNED = "3.7.1"
 
 
 @outside
@@ -24,7 +28,7 @@ from .gpu_cases import NEURONS, needs_triton, outside
         ("EveryOperation", False, True, 256),
         ("EveryFunction", False, False, 256),
         ("BRF", True, False, 17),
-        ("LIF", True, False, 512),
+        ("LIF", True, False, 256),
         ("LIF", True, True, 256),
     ],
 )
@@ -51,32 +55,17 @@ def test_kernels_compile_and_round_every_operation(
 
 @outside
 @needs_triton
-@pytest.mark.parametrize("capability", sorted(compiled.SHARED))
 @pytest.mark.parametrize("direction", ["forward", "backward"])
-@pytest.mark.parametrize(
-    ("name", "size", "recurrent", "spilled"),
-    [
-        ("AdLIF", 512, False, 0),
-        ("CSiLIF", 512, False, 0),
-        ("PLIF", 512, False, 8),
-        ("BoundedLIF", 128, True, 0),
-        ("HRF", 256, True, 8),
-        ("BRF", 256, True, 8),
-        # Bytes of a thread whose registers hold state, coefficients and chunks of the product.
-        ("BRF", 128, True, 72),
-        ("AdLIF", 512, True, 32),
-        ("AdLIF", 1024, True, 192),
-        ("BRF", 36, True, 40),
-        ("HRF", 36, True, 40),
-    ],
-)
-def test_what_spills(
-    name: str, size: int, recurrent: bool, spilled: int, direction: compiled.Direction,
-    capability: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("name", "size", "recurrent"), [*compiled.kernels_of_papers()])
+def test_no_kernel_of_a_papers_size_spills(
+    name: str, size: int, recurrent: bool, direction: compiled.Direction,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    assert (name, size, recurrent) in [*compiled.kernels_of_papers()]
-    made = compiled.of_layer(name, size, recurrent, direction, capability)
-    assert made.spilled <= spilled, "bytes of a thread"
-    assert made.shared <= compiled.SHARED[capability]
-    assert made.fits == (made.spilled == 0)
+    # Another assembler may be two or three addresses short; more is a change of the kernels.
+    spilled = 0 if version("triton") == TUNED else 32
+    for capability in sorted(compiled.SHARED):
+        made = compiled.of_layer(name, size, recurrent, direction, capability)
+        assert made.spilled <= spilled, f"bytes of a thread, on {capability}"
+        assert made.shared <= compiled.SHARED[capability]
+        assert made.fits == (made.spilled == 0)

@@ -32,7 +32,7 @@ from .gpu_cases import (
 )
 
 STREAMED = Geometry(16, 16, 4, True)
-KEPT = Geometry(16, 16, 4, True, 16, 4)
+KEPT = Geometry(16, 16, 4, True, 16, 4, ahead=1)
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_an_infinite_weight_does_nothing_where_no_product_is(cut: Geometry) -> N
 
 @on_device
 @pytest.mark.parametrize(
-    ("size", "place"), [(36, 0), (36, 1), (36, 2), (200, 0), (200, 1), (200, 2), (512, 0)]
+    ("size", "place"), [(36, 0), (36, 1), (200, 0), (200, 1), (200, 2), (512, 0), (600, 0)]
 )
 def test_every_geometry(size: int, place: int) -> None:
     neuron = LIF(size).to(DEVICE)

@@ -7,6 +7,7 @@ NVIDIA's processors; how fast they are is not known.
 from __future__ import annotations
 
 import importlib.util
+import math
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from core.scan import fused
 from core.scan.case import Case, Traces
 from core.scan.gpu.function import Scan
-from core.scan.gpu.geometry import MOST_RECURRENT
+from core.scan.gpu.geometry import MOST_RECURRENT, MOST_VALUES
 from core.scan.graph import StepGraph
 
 
@@ -41,6 +42,8 @@ def not_taken(case: Case) -> str | None:
     most = MOST_RECURRENT.get(case.current_TBN.dtype, 0)
     if case.recurrent_weight is not None and case.neuron.size > most > 0:
         return f"it takes recurrent layers of at most {most} neurons, not {case.neuron.size}"
+    if math.prod(case.current_TBN.shape[1:]) > MOST_VALUES:
+        return f"it takes at most {MOST_VALUES} samples x neurons"
     if case.pathways:
         return f"it has no further recurrent pathway ({', '.join(map(str, case.pathways))})"
     if case.further:

@@ -93,7 +93,8 @@ def compiled(
     fixed = {"KEEP": True, "WANTS_CURRENT": True, "SEGMENT": launch.SEGMENT} | cut.constants(
         neurons
     )
-    fixed |= {"MEET": cut.tiles(neurons) > 1} | dict.fromkeys(ones, 1)
+    fixed |= {"MEET": cut.tiles(neurons) > 1, "N": neurons} if cut.recurrent else {}
+    fixed |= dict.fromkeys(ones, 1)
     fixed = {key: value for key, value in fixed.items() if key in kernel.arg_names}
     kinds = dict.fromkeys(kernel.arg_names, "*fp64" if variant.double else "*fp32")
     kinds |= dict.fromkeys(("T", "B", "N", *kernels.PLACES), "i32") | {"counters": "*i32"}
@@ -139,12 +140,16 @@ def kernels_of_papers() -> Iterator[tuple[str, int, bool]]:
 def of_layer(
     name: str, size: int, recurrent: bool, direction: Direction, capability: int
 ) -> Compiled:
-    """The kernel of a layer in single precision, whose coefficients are trained."""
+    """The kernel of a layer in single precision whose coefficients are trained.
+
+    In the geometry that a device of this capability takes: the first whose shared memory it has.
+    """
     make: Callable[[int], Neuron] = getattr(neurons, name)
     graph = graph_of(make(size), torch.float32, masked=False)
     variant = kernels.GpuVariant(graph, False, recurrent, parameters=True)
-    cut = geometry.candidates(recurrent, 128, size, torch.float32)[0]
-    return compiled(variant, direction, cut, size, capability)
+    cuts = geometry.candidates(recurrent, 128, size, torch.float32)
+    tried = (compiled(variant, direction, cut, size, capability) for cut in cuts)
+    return next(one for one in tried if one.shared <= SHARED[capability])
 
 
 def main() -> int:

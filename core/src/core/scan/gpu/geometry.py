@@ -13,18 +13,21 @@ from dataclasses import dataclass
 
 import torch
 
-#: Elements of a feed-forward tile: one per thread, as many programs as possible.
-BLOCK = 128
+#: Elements of a feed-forward tile, as many programs as possible, and its warps: two elements per
+#: thread, so that it waits for two loads at once.
+BLOCK, FEED_FORWARD_WARPS = 128, 2
 #: Samples of a recurrent tile, and the inner dimension at a time of a product whose right side is
 #: read in every step, at least what a dense product in a kernel needs.
 ROWS, STREAMED = 16, 16
-#: Chunks of the inner dimension of a product with a kept weight, and the longest.
-MOST_CHUNKS, CHUNK = 16, 64
-#: Elements of the weight that a program keeps: three numbers of bfloat16 each in the shared memory
-#: of a processor (96 KiB), beside what layouts of the tile need there.
-KEPT = 1 << 14
+#: Chunks of the inner dimension of a product with a kept weight, and how many are read ahead.
+MOST_CHUNKS, MOST_AHEAD = 32, 1
+#: Elements of the weight that a program keeps, the most first: three numbers of bfloat16 each in
+#: the shared memory of a processor (192, 96 or 48 KiB), beside what layouts of the tile need there.
+KEPT = (1 << 15, 1 << 14, 1 << 13)
 #: Neurons of a recurrent layer whose weight is read in every step that share a program.
 TOGETHER = {torch.float32: 64, torch.float64: 32}
+#: Values of a step, samples x neurons, so that a tile at its end has a 32 bit place.
+MOST_VALUES = (1 << 31) - BLOCK
 #: Neurons of a recurrent layer: programs of all of them must be on the device at once.
 MOST_RECURRENT = {torch.float32: 2048, torch.float64: 1024}
 
@@ -41,6 +44,8 @@ class Geometry:
         inner: Of the product with a weight that programs read once and keep, a chunk of its inner
             dimension.
         chunks: How many; 0 where they read the weight in every step.
+        ahead: Chunks of the left side that are read before the one in the product (of spikes,
+            which take fewer registers, one more).
     """
 
     rows: int
@@ -49,9 +54,10 @@ class Geometry:
     recurrent: bool
     inner: int = 0
     chunks: int = 0
+    ahead: int = 0
 
     def __str__(self) -> str:
-        kept = f", weight kept in {self.chunks} x {self.inner}" if self.chunks else ""
+        kept = f", weight kept in {self.chunks} x {self.inner} +{self.ahead}" if self.chunks else ""
         return f"{self.rows}x{self.columns}, {self.warps} warps{kept}"
 
     def constants(self, neurons: int) -> dict[str, int]:
@@ -60,7 +66,8 @@ class Geometry:
             return {"BLOCK": self.columns}
         return {
             **{"ROWS": self.rows, "COLUMNS": self.columns, "STREAMED": STREAMED},
-            **{"INNER": self.inner, "CHUNKS": self.chunks, "TILES": self.tiles(neurons)},
+            **{"INNER": self.inner, "CHUNKS": self.chunks, "AHEAD": self.ahead},
+            "TILES": self.tiles(neurons),
         }
 
     def tiles(self, neurons: int) -> int:
@@ -98,22 +105,29 @@ def candidates(recurrent: bool, batch: int, neurons: int, dtype: torch.dtype) ->
     wait for each other) takes the next; the last needs least.
     """
     if not recurrent:
-        return [Geometry(1, BLOCK, 4, recurrent)]
+        return [Geometry(1, BLOCK, FEED_FORWARD_WARPS, recurrent)]
     if neurons > MOST_RECURRENT.get(dtype, 0):
         return []
     padded = max(16, 1 << (neurons - 1).bit_length())
     found = [Geometry(ROWS, min(padded, TOGETHER[dtype]), 8, recurrent)]
-    if dtype == torch.float32 and padded <= MOST_CHUNKS * CHUNK:
-        # Registers: the more chunks, the fewer values of a row each may have.
-        inner = min(padded, CHUNK // 2 if padded <= 256 else CHUNK)
-        most = min(padded, 128, KEPT // padded)
-        for columns in (most // 2, most):
-            if columns >= 16:
-                # Eight columns are the least that a warp multiplies with.
-                warps = min(8, max(4, columns // 8))
-                cut = Geometry(ROWS, columns, warps, recurrent, inner, padded // inner)
-                found.insert(0, cut)
+    if dtype == torch.float32:
+        # All neurons in one program, which waits for nobody, or shares of them.
+        most = padded if padded <= 128 else 64
+        shares = sorted({min(most, kept // padded) for kept in KEPT}, reverse=True)
+        found = [_keeping(padded, share) for share in shares if share >= 16] + found
     return found
+
+
+def _keeping(padded: int, columns: int) -> Geometry:
+    """A geometry that keeps so many columns, cut so that no kernel of a paper's size spills.
+
+    Registers hold the left side of a chunk: the fewer other values a thread has, the longer one.
+    """
+    # Eight columns are the least that a warp multiplies with.
+    warps = min(8, max(4, columns // 8))
+    inner = min(padded, 32 if padded <= 256 or columns < 32 else 64)
+    ahead = 1 if padded <= 512 else 0
+    return Geometry(ROWS, columns, warps, True, inner, padded // inner, ahead)
 
 
 def chosen(recurrent: bool, batch: int, neurons: int, dtype: torch.dtype) -> list[Geometry]:

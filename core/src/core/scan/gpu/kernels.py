@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.scan.gpu.geometry import MOST_CHUNKS
+from core.scan.gpu.geometry import MOST_AHEAD, MOST_CHUNKS
 from core.scan.gpu.meeting import APART, MEETING
 from core.scan.gpu.module import IMPORTS
 from core.scan.gpu.products import PRODUCTS
@@ -35,7 +35,10 @@ from core.scan.graph import Variant
 #: Arguments that may be anything: Triton would compile kernels anew for one and multiples of 16.
 PLACES = ("begin", "end", "batch_tile")
 #: Constants of kernels with recurrence: ``core.scan.gpu.geometry.Geometry.tile`` and how they meet.
-RECURRENT = ("ROWS", "COLUMNS", "STREAMED", "INNER", "CHUNKS", "TILES", "MEET")
+RECURRENT = ("ROWS", "COLUMNS", "STREAMED", "INNER", "CHUNKS", "AHEAD", "TILES", "MEET")
+#: Arrays read before the first step and written after the last one: given twice, under a second
+#: name, so that no thread keeps their addresses in registers all through the scan.
+CARRIED = ("final", "state_gradient", "coefficient_gradient")
 #: Of a kept weight: :func:`core.scan.gpu.products.parts`.
 PARTS = ("high", "middle", "low")
 
@@ -52,6 +55,11 @@ class GpuVariant(Variant):
 
     parameters: bool
     traces: tuple[int, ...] = ()
+
+
+def before(name: str) -> str:
+    """The second name of an array of :data:`CARRIED`."""
+    return f"{name}_before"
 
 
 def module_text(variant: GpuVariant) -> str:
@@ -92,15 +100,21 @@ class _Kernel:
         sizes = RECURRENT if recurrent else ("BLOCK",)
         fixed = [f"{constant}: tl.constexpr" for constant in [*constants, "SEGMENT", *sizes]]
         places = PLACES if recurrent else PLACES[:2]
+        # With the number of neurons known, addresses and masks of chunks are constants of a load
+        # and take no registers.
+        size = "N: tl.constexpr" if recurrent else "N"
         self.writer.line("")
         self.writer.line(f"@triton.jit(do_not_specialize={list(places)})")
-        return f"def {name}({', '.join([*arrays, 'T', 'B', 'N', *places, *fixed])})"
+        return f"def {name}({', '.join([*arrays, 'T', 'B', size, *places, *fixed])})"
 
     def place_tile(self) -> None:
-        """Where the tile lies (``e`` in ``[B, N]``, ``n`` in ``[N]``), and its coefficients."""
+        """Where the tile lies (``e`` in ``[B, N]``, ``n`` in ``[N]``), and its coefficients.
+
+        ``e`` has 32 bits: 64 would take twice the registers in every address.
+        """
         write = self.writer.line
         write("stride = tl.cast(B, tl.int64) * N")
-        write("program = tl.program_id(0).to(tl.int64)")
+        write("program = tl.program_id(0)")
         if self.variant.recurrent:
             write("batch_tile = batch_tile + program // TILES")
             write("first_row, first_column = batch_tile * ROWS, program % TILES * COLUMNS")
@@ -118,12 +132,12 @@ class _Kernel:
             write(f"c{i} = tl.broadcast_to({read}, {self.tile})")
 
     def load(self, address: str) -> str:
-        """An expression that reads a tile."""
-        return f"tl.load({address}, mask=inside, other=0.0)"
+        """An expression that reads a tile of the ``[B, N]`` at ``address``."""
+        return f"tl.load({address} + e, mask=inside, other=0.0)"
 
     def store(self, address: str, value: str) -> None:
-        """Write a tile."""
-        self.writer.line(f"tl.store({address}, {value}, mask=inside)")
+        """Write a tile of the ``[B, N]`` at ``address``."""
+        self.writer.line(f"tl.store({address} + e, {value}, mask=inside)")
 
     def load_fields(self, name: str, address: str) -> None:
         """Read all fields of a state; they lie ``stride`` apart."""
@@ -155,10 +169,10 @@ class _Kernel:
             names = ", ".join(f"{name}{i}" for i in range(len(values)))
             self.writer.line(f"{names} = {', '.join(values)}")
 
-    def for_chunk(self, chunk: int, line: str) -> None:
+    def for_chunk(self, chunk: int, line: str, condition: str = "") -> None:
         """Write ``line`` for a chunk of the inner dimension, if a geometry has so many."""
         if chunk < MOST_CHUNKS:
-            with self.writer.block(f"if CHUNKS > {chunk}"):
+            with self.writer.block(f"if {condition}CHUNKS > {chunk}"):
                 self.writer.line(line.replace("#", str(chunk)))
 
     def keep_columns(self) -> None:
@@ -184,11 +198,13 @@ class _Kernel:
             kept = ", ".join(f"{name}#" for name in PARTS)
             left = f"left# = left_side({source}, #, first_row, {live}, B, N, ROWS, INNER)"
             # A chunk of anything but spikes takes three times the registers.
-            ahead = 2 if binary else 1
-            for chunk in range(ahead):
-                self.for_chunk(chunk, left)
+            ahead = [(f"AHEAD == {count} and ", count + binary) for count in range(MOST_AHEAD + 1)]
+            for condition, count in ahead:
+                for chunk in range(count):
+                    self.for_chunk(chunk, left, condition)
             for chunk in range(MOST_CHUNKS):
-                self.for_chunk(chunk + ahead, left)
+                for condition, count in ahead:
+                    self.for_chunk(chunk + count, left, condition)
                 self.for_chunk(chunk, f"{sums} = add_parts(left#, {kept}, {sums}, {binary})")
             write("product = by_low + by_middle + by_high")
         # Zero times a weight that is infinite is no zero.
@@ -210,29 +226,29 @@ class _Kernel:
 class _Forward(_Kernel):
     def write(self) -> None:
         write, recurrent = self.writer.line, self.variant.recurrent
-        arrays = ["x", "coefficients", "final", "output", "kept"]
+        arrays = ["x", "coefficients", "final", before("final"), "output", "kept"]
         arrays += [f"trace{f}" for f in self.variant.traces]
         arrays += ["total", "carried"] * recurrent
         with self.writer.block(self.head("forward", arrays, ["KEEP"])):
             self.place_tile()
-            self.load_fields("s", "final + e")
+            self.load_fields("s", before("final"))
             self.keep_columns()
             with self.writer.block("for t in range(begin, end)"):
-                write("at = t * stride + e")
+                write("at = t * stride")
                 with self.writer.block("if KEEP"):
                     # A mask and no branch: Triton moves layout conversions of the state into a
                     # branch, where the rest of the step does not see them, and fails to compile.
-                    write(f"place = kept + (t // SEGMENT) * ({self.graph.states} * stride) + e")
+                    write(f"place = kept + (t // SEGMENT) * ({self.graph.states} * stride)")
                     write("first = inside & (t % SEGMENT == 0)")
                     for f in self.fields:
-                        write(f"tl.store(place + {f} * stride, s{f}, mask=first)")
+                        write(f"tl.store(place + {f} * stride + e, s{f}, mask=first)")
                 self.load_step()
                 if recurrent:
                     # Spikes before the first step need not be 0 or 1: theirs is given.
                     write("x_t = x_t + tl.load(carried + e, mask=inside & (t == 0), other=0.0)")
                     self.meet("t - begin")
-                    before, binary = "output + (t - 1) * stride", self.graph.binary
-                    self.add_product("x_t", before, "t > 0", binary=binary)
+                    spikes, binary = "output + (t - 1) * stride", self.graph.binary
+                    self.add_product("x_t", spikes, "t > 0", binary=binary)
                     with self.writer.block("if KEEP"):
                         self.store("total + at", "x_t")
                 *after, output = self.evaluate(self.graph.forward)
@@ -242,21 +258,23 @@ class _Forward(_Kernel):
                     self.leave()
                 for f in self.variant.traces:
                     self.store(f"trace{f} + at", f"s{f}")
-            self.store_fields("final + e", "s")
+            self.store_fields("final", "s")
 
 
 class _Backward(_Kernel):
     def write(self) -> None:
         write = self.writer.line
         arrays = ["x", "coefficients", "kept", "scratch", "go", "gx"]
-        arrays += ["state_gradient", "coefficient_gradient"]
+        for name in ("state_gradient", "coefficient_gradient"):
+            arrays += [name, before(name)]
         arrays += [f"gt{f}" for f in self.variant.traces]
         count = self.graph.coefficients if self.variant.parameters else 0
         with self.writer.block(self.head("backward", arrays, ["WANTS_CURRENT"])):
             self.place_tile()
-            self.load_fields("gs", "state_gradient + e")
+            self.load_fields("gs", before("state_gradient"))
+            gradient = before("coefficient_gradient")
             for i in range(count):
-                write(f"gc{i} = {self.load(f'coefficient_gradient + {i} * stride + e')}")
+                write(f"gc{i} = {self.load(f'{gradient} + {i} * stride')}")
             self.keep_columns()
             write("last = (end - 1) // SEGMENT")
             with self.writer.block("for passed in range(last - begin // SEGMENT + 1)"):
@@ -270,17 +288,17 @@ class _Backward(_Kernel):
                 with self.writer.block("for back in range(above - tl.maximum(start, begin))"):
                     self.retreat(count)
                 write("tl.debug_barrier()")  # the next segment overwrites this one
-            self.store_fields("state_gradient + e", "gs")
+            self.store_fields("state_gradient", "gs")
             for i in range(count):
-                self.store(f"coefficient_gradient + {i} * stride + e", f"gc{i}")
+                self.store(f"coefficient_gradient + {i} * stride", f"gc{i}")
 
     def replay(self) -> None:
         """Run a segment forwards again, keeping the state before every step."""
         write, size = self.writer.line, f"({self.graph.states} * stride)"
-        self.load_fields("s", f"kept + (last - passed) * {size} + e")
+        self.load_fields("s", f"kept + (last - passed) * {size}")
         with self.writer.block("for k in range(replayed)"):
-            self.store_fields(f"scratch + k * {size} + e", "s")
-            write("at = (start + k) * stride + e")
+            self.store_fields(f"scratch + k * {size}", "s")
+            write("at = (start + k) * stride")
             self.load_step()
             self.assign("s", self.evaluate(self.graph.forward[:-1]))
 
@@ -288,8 +306,8 @@ class _Backward(_Kernel):
         """One step backwards, with gradients of ``count`` coefficients."""
         write, graph = self.writer.line, self.graph
         write("t = above - 1 - back")
-        write("at = t * stride + e")
-        self.load_fields("s", f"scratch + (t - start) * ({graph.states} * stride) + e")
+        write("at = t * stride")
+        self.load_fields("s", f"scratch + (t - start) * ({graph.states} * stride)")
         self.load_step()
         write(f"go_t = {self.load('go + at')}")
         if self.variant.recurrent:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from core.scan.gpu.geometry import Geometry
-from core.scan.gpu.kernels import GpuVariant, module_text
+from core.scan.gpu.kernels import CARRIED, GpuVariant, before, module_text
 from core.scan.gpu.meeting import APART
 from core.scan.gpu.module import imported
 from core.scan.gpu.products import parts
@@ -87,6 +87,7 @@ class Launch:
         constants: dict[str, bool],
     ) -> None:
         steps, batch, neurons = self.shape
+        arrays = arrays | {before(name): arrays[name] for name in CARRIED if name in arrays}
         programs, options = cut.programs(batch, neurons), OPTIONS
         launches = [(programs, {"begin": 0, "end": steps})]
         if cut.recurrent:

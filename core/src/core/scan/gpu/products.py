@@ -25,7 +25,7 @@ from torch import Tensor
 
 PRODUCTS = '''
 @triton.jit
-def streamed(source, matrix, row, column, live, B, N,
+def streamed(source, matrix, row, column, live, B, N: tl.constexpr,
              ROWS: tl.constexpr, COLUMNS: tl.constexpr, STREAMED: tl.constexpr):
     """A tile of the product, zero where not ``live``."""
     total = tl.zeros([ROWS, COLUMNS], source.dtype.element_ty)
@@ -40,7 +40,8 @@ def streamed(source, matrix, row, column, live, B, N,
 
 
 @triton.jit
-def kept_columns(matrix, chunk, column, N, COLUMNS: tl.constexpr, INNER: tl.constexpr):
+def kept_columns(matrix, chunk, column,
+                 N: tl.constexpr, COLUMNS: tl.constexpr, INNER: tl.constexpr):
     """``INNER`` rows, those of the chunk, of the columns from ``column`` on."""
     down = chunk * INNER + tl.arange(0, INNER)[:, None]
     across = column + tl.arange(0, COLUMNS)[None, :]
@@ -48,17 +49,22 @@ def kept_columns(matrix, chunk, column, N, COLUMNS: tl.constexpr, INNER: tl.cons
 
 
 @triton.jit
-def left_side(source, chunk, row, live, B, N, ROWS: tl.constexpr, INNER: tl.constexpr):
+def left_side(source, chunk, row, live, B,
+              N: tl.constexpr, ROWS: tl.constexpr, INNER: tl.constexpr):
     """What they are multiplied with, of the rows from ``row`` on; zero where not ``live``."""
     down = row + tl.arange(0, ROWS)[:, None]
-    across = chunk * INNER + tl.arange(0, INNER)[None, :]
-    return tl.load(source + down * N + across, mask=live & (down < B) & (across < N), other=0.0,
+    across = tl.arange(0, INNER)[None, :]
+    here = live & (down < B) & (across < N - chunk * INNER)
+    return tl.load(source + (down * N + across) + chunk * INNER, mask=here, other=0.0,
                    cache_modifier=".cg")
 
 
 @triton.jit
 def add_parts(left, high, middle, low, by_high, by_middle, by_low, BINARY: tl.constexpr):
-    """Add the products with three parts to a sum each: sums that do not wait for each other."""
+    """Add the products with three parts to a sum each: sums that do not wait for each other.
+
+    Their order decides whether the assembler finds enough registers, not what comes out.
+    """
     first = left.to(high.dtype)
     if not BINARY:
         rest = left - first.to(tl.float32)
@@ -67,9 +73,9 @@ def add_parts(left, high, middle, low, by_high, by_middle, by_low, BINARY: tl.co
         by_low = tl.dot(third, high, by_low, input_precision="ieee", out_dtype=tl.float32)
         by_low = tl.dot(second, middle, by_low, input_precision="ieee", out_dtype=tl.float32)
         by_middle = tl.dot(second, high, by_middle, input_precision="ieee", out_dtype=tl.float32)
-    by_low = tl.dot(first, low, by_low, input_precision="ieee", out_dtype=tl.float32)
-    by_middle = tl.dot(first, middle, by_middle, input_precision="ieee", out_dtype=tl.float32)
     by_high = tl.dot(first, high, by_high, input_precision="ieee", out_dtype=tl.float32)
+    by_middle = tl.dot(first, middle, by_middle, input_precision="ieee", out_dtype=tl.float32)
+    by_low = tl.dot(first, low, by_low, input_precision="ieee", out_dtype=tl.float32)
     return by_high, by_middle, by_low
 '''
 
