@@ -16,8 +16,10 @@ from core.opaque import recast, watched
 from core.scan.cpu.backend import missing
 from core.tap import onlooker
 
-#: Share of values other than zero up to which adding rows is faster than a dense product.
-SPARSE = 0.12
+#: Share of values other than zero below which rows are added. A dense product is faster from 42 %
+#: on, or never, on the processor where that was measured (core/benchmarks); others may multiply
+#: twice as fast.
+SPARSE = 0.25
 #: Rows of an input that are looked at to estimate that share.
 SAMPLE = 256
 #: Outputs, and multiplications of the dense product, below which the search costs too much.
