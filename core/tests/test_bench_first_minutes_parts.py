@@ -6,6 +6,7 @@ import importlib.util
 import math
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -81,8 +82,29 @@ def test_what_no_kernel_is_made_for_is_refused() -> None:
 
 def test_preferred_geometries_of_the_usual_precision_come_first() -> None:
     items = contract.items(rehearse=True)
-    order = [(item["dtype"], item["place"]) for item in items]
+    kinds = [(item["dtype"], item["masked"], item["traced"]) for item in items]
+    assert [*dict.fromkeys(kinds)] == contract.KINDS
+    order = [
+        (contract.KINDS.index(kind), item["place"]) for kind, item in zip(kinds, items, strict=True)
+    ]
     assert order == sorted(order)
+
+
+@pytest.mark.parametrize(("masked", "traced"), [(True, False), (False, True)])
+def test_kernels_with_a_mask_and_with_traces(
+    masked: bool, traced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, *_ = contract._items("BRF", 8, True, "float32")
+    item, *_ = contract._items("BRF", 8, True, "float32", masked, traced)
+    assert item["asked"] != plain["asked"]
+    right = answered(item, reference.run, monkeypatch)
+    assert (right["verdict"], right["kernel"]) == ("right", item["asked"])
+
+    def wrong(case: Any, state: Any) -> Any:
+        output, final, traces = reference.run(replace(case, spike_mask_TBN=None), state)
+        return output, final, {key: trace * 1.001 for key, trace in traces.items()}
+
+    assert answered(item, wrong, monkeypatch)["verdict"] == "wrong"
 
 
 def test_no_round_adds_up_gradients() -> None:

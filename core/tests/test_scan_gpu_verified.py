@@ -35,7 +35,8 @@ LIF_CASE, BRF_CASE = (Case(kind(3), torch.ones(2, 1, 3)) for kind in (LIF, BRF))
 
 
 def results(path: Path, *, rehearsal: bool = False, **verdicts: str) -> Path:
-    cases = {"lif": LIF_CASE, "brf": BRF_CASE}
+    traced = replace(LIF_CASE, record=LIF.State._fields)
+    cases = {"lif": LIF_CASE, "brf": BRF_CASE, "traced": traced}
     rows = [{"kernel": verified.kernel(cases[k]), "verdict": v} for k, v in verdicts.items()]
     machine = {"device": "a GPU", "torch": "2", "capability": "9.0"}
     found = {"rehearsal": rehearsal, "machine": machine, "parts": {"correctness": {"rows": rows}}}
@@ -52,6 +53,16 @@ def test_only_what_was_right_is_taken(tmp_path: Path, caplog: pytest.LogCaptureF
     assert choose(BRF_CASE).name == "reference"
     assert choose(replace(LIF_CASE, record=("potential",))).name == "reference"
     assert "this kernel was not found right on such a device (a GPU)" in caplog.text
+
+
+def test_some_traces_only_leave_something_out_of_a_kernel_with_all(tmp_path: Path) -> None:
+    potential, every = (replace(LIF_CASE, record=r) for r in (("potential",), LIF.State._fields))
+    assert verified.kernel(potential) == verified.kernel(every) != verified.kernel(LIF_CASE)
+    verified.accept(results(tmp_path / "gpu.json", traced="right"))
+    assert choose(potential).name == "gpu"
+    variant = GpuVariant(potential.graph, False, False, parameters=False, traces=(1,))
+    cuts = geometry.candidates(False, 1, 3, torch.float32)
+    assert verified.right(variant, cuts, torch.device("cpu")) == cuts
 
 
 def test_a_geometry_found_right_is_taken_where_the_preferred_one_was_not(tmp_path: Path) -> None:

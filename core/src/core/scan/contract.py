@@ -45,6 +45,8 @@ NEURONS: dict[str, Callable[..., Neuron]] = {
     "RF": RF,
     "BRF": BRF,
     "HRF": HRF,
+    "RF linear": partial(RF, decay="linear"),
+    "BRF linear": partial(BRF, decay="linear"),
     "IzhikevichRF": IzhikevichRF,
     "BoundedLIF": BoundedLIF,
     "AdLIF": AdLIF,

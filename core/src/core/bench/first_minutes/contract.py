@@ -23,12 +23,19 @@ STEPS, BATCH = 18, 17
 SIZES = (128, 512, 36, 256, 1024, 8)
 
 
+#: Precision, with a spike mask, with traces of all fields: what matters most first.
+KINDS = [
+    *[("float32", False, False), ("float32", False, True), ("float32", True, False)],
+    ("float64", False, False),
+]
+
+
 def items(rehearse: bool) -> list[dict[str, Any]]:
-    """Every kernel: float32 first, of it the preferred geometries first."""
+    """Every kernel: float32 first, of each kind the preferred geometries first."""
     found = []
-    for dtype in ("float32", "float64"):
+    for dtype, masked, traced in KINDS:
         every = [
-            _items(name, size, recurrent, dtype)
+            _items(name, size, recurrent, dtype, masked, traced)
             for size in ((8,) if rehearse else SIZES)
             for name in (("BRF", "AdLIF") if rehearse else NEURONS)
             for recurrent in (False, True)
@@ -39,12 +46,17 @@ def items(rehearse: bool) -> list[dict[str, Any]]:
     return found
 
 
-def _items(name: str, size: int, recurrent: bool, dtype: str) -> list[dict[str, Any]]:
+def _items(
+    name: str, size: int, recurrent: bool, dtype: str, masked: bool = False, traced: bool = False
+) -> list[dict[str, Any]]:
     item = {"name": name, "size": size, "recurrent": recurrent, "dtype": dtype}
+    item |= {"masked": masked, "traced": traced}
     precision = getattr(torch, dtype)
     weight = torch.empty(size, size, dtype=precision) if recurrent else None
     current = torch.empty(1, BATCH, size, dtype=precision)
-    case = Case(NEURONS[name](size).to(precision), current, weight)
+    neuron = NEURONS[name](size).to(precision)
+    record = neuron.State._fields if traced else ()
+    case = Case(neuron, current, weight, current if masked else None, record=record)
     found = []
     for place, cut in enumerate(geometry.candidates(recurrent, BATCH, size, precision)):
         with geometry.forced(cut):
@@ -53,8 +65,9 @@ def _items(name: str, size: int, recurrent: bool, dtype: str) -> list[dict[str, 
 
 
 def check(
-    name: str, size: int, recurrent: bool, dtype: str, place: int, asked: str | None
-) -> dict[str, Any]:
+    name: str, size: int, recurrent: bool, dtype: str, masked: bool, traced: bool, place: int,
+    asked: str | None,
+) -> dict[str, Any]:  # fmt: skip
     """Verdict on one kernel: ``right``, ``wrong``, ``failed``, or ``refused``.
 
     Refused is what no kernel is made for, and a geometry that the device cannot launch.
@@ -64,12 +77,15 @@ def check(
         size: ``N``.
         recurrent: With a recurrent weight.
         dtype: Precision.
+        masked: With a spike mask.
+        traced: With a trace of every field of the state.
         place: Of the geometry among the candidates.
         asked: What ``verified`` calls the kernel, which is known even where this crashes.
     """
     precision = getattr(torch, dtype)
     shape = (STEPS, BATCH, size)
-    run = Run(name, shape, recurrent=recurrent, dtype=precision, device=device())
+    how = {"recurrent": recurrent, "masked": masked, "traced": traced}
+    run = Run(name, shape, dtype=precision, device=device(), **how)
     if reason := backend.not_taken(run.case):
         return {"verdict": "refused", "why": reason}
     cut = geometry.candidates(recurrent, BATCH, size, precision)[place]

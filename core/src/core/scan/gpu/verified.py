@@ -25,9 +25,10 @@ FILE = Path(__file__).with_name("verified.json")
 def kernel(case: Case) -> str:
     """Which kernel a case takes: its text, as a digest, and the geometry that is tried first.
 
-    Gradients that nobody asks for only leave something out, and count as the same.
+    Gradients that nobody asks for, and some of the traces where there are any, only leave
+    something out and count as the same.
     """
-    return f"{_digest(_variant(case))} {_cuts(case)[0]}"
+    return f"{_digest(_whole(_variant(case)))} {_cuts(case)[0]}"
 
 
 def doubt(case: Case) -> str | None:
@@ -46,7 +47,7 @@ def right(
 ) -> list[geometry.Geometry]:
     """The geometries in which a kernel was found right on such a device; no other is needed."""
     found = _known().get(capability(device), {"kernels": []})
-    text = _digest(replace(variant, parameters=True))
+    text = _digest(_whole(variant))
     return [cut for cut in cuts if f"{text} {cut}" in found["kernels"]]
 
 
@@ -54,6 +55,11 @@ def _variant(case: Case) -> GpuVariant:
     double, recurrent = case.current_TBN.dtype == torch.float64, case.recurrent_weight is not None
     traces = tuple(sorted(map(case.neuron.State._fields.index, case.record)))
     return GpuVariant(case.graph, double, recurrent, parameters=True, traces=traces)
+
+
+def _whole(variant: GpuVariant) -> GpuVariant:
+    traces = tuple(range(variant.graph.states)) if variant.traces else ()
+    return replace(variant, parameters=True, traces=traces)
 
 
 def _cuts(case: Case) -> list[geometry.Geometry]:
