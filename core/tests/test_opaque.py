@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core.errors import UserError
 from core.layers import Layer, Network, SoftmaxSumReadout, SpikingLayer
+from core.layers.delay import delayed
 from core.layers.dropout import Dropout
 from core.neurons import LIF, RF, AdLIF, BalancedLIF
 from core.projection import project
@@ -226,6 +227,8 @@ def test_a_kernel_asked_for_by_name_refuses_to_be_transformed() -> None:
 
     with pytest.raises(UserError, match="plain tensors, not Own"):
         scan(neuron, x[0].as_subclass(Own), backend="cpu")
+    with pytest.raises(UserError, match="where a negated view has the other sign"):
+        scan(neuron, torch._neg_view(x[0]), backend="cpu")
     # None of it is remembered.
     scan(neuron, x[0], backend="cpu")
 
@@ -241,3 +244,32 @@ def test_anomaly_detection_before_the_first_scan() -> None:
         bad = torch.full((5, 2, 4), torch.nan, requires_grad=True)
         with pytest.raises(RuntimeError, match="returned nan values"):
             scan(neuron, bad, backend="cpu")[1].potential.square().sum().backward()
+
+
+NEGATED: list[Callable[[Tensor], Tensor]] = [
+    lambda x: scan(LIF(64), 20.0 * x)[0],
+    lambda x: scan(LIF(64), x)[0],
+    lambda x: scan(LIF(64), 20.0 * torch.ones_like(x), spike_mask_TBN=x.detach())[0] + 0.0 * x,
+    lambda x: project(x, torch.ones(64, 64)),
+    lambda x: delayed(x, torch.full((64,), 1.5)),
+    Dropout(0.5),
+]
+
+
+@pytest.mark.parametrize("function", NEGATED)
+def test_a_negated_view_counts_as_what_it_stands_for(function: Callable[[Tensor], Tensor]) -> None:
+    # PyTorch leaves its memory as it was and notes that the sign is the other one.
+    torch.manual_seed(0)
+    x = (torch.rand(100, 32, 64) < 0.05).float().requires_grad_()
+    towards = torch.randn(100, 32, 64)
+
+    def both(x: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
+        torch.manual_seed(0)
+        output = function(x)
+        return output, torch.autograd.grad(output, x, towards)[0]
+
+    output, gradient = both(x, towards)
+    torch.testing.assert_close(both(x, torch._neg_view(-towards))[1], gradient)
+    if not isinstance(function, Dropout):  # PyTorch's draws other numbers
+        negated = torch._neg_view(-x.detach()).requires_grad_()
+        torch.testing.assert_close(both(negated, towards), (output, gradient))

@@ -40,6 +40,8 @@ def watched(*tensors: Any) -> str | None:
             continue
         if type(tensor) not in (Tensor, nn.Parameter):
             return f"it takes plain tensors, not {type(tensor).__name__}"
+        if tensor.is_neg():
+            return "it reads memory, where a negated view has the other sign (see resolve_neg)"
     return None
 
 
@@ -94,8 +96,10 @@ def differentiable_once(what: str) -> Callable[[Callable[..., R]], Callable[...,
     def decorated(backward: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(backward)
         def guarded(ctx: Any, *gradients: Tensor | None) -> Any:
+            # Kernels read memory, where a negated view has the other sign.
+            given = [None if g is None else g.resolve_neg() for g in gradients]
             with torch.no_grad():
-                results = backward(ctx, *gradients)
+                results = backward(ctx, *given)
             if not torch.is_grad_enabled():
                 return results
             return _Refuse.apply(what, ctx.tie, len(results), *results, *gradients)

@@ -112,7 +112,7 @@ def _weight_gradient(x_MI: Tensor, gradient_MN: Tensor, sparse: bool) -> Tensor:
     if sparse:
         from core.scan.cpu.sparse import weight_gradient
 
-        return weight_gradient(x_MI.contiguous(), gradient_MN.contiguous())
+        return weight_gradient(x_MI.contiguous(), gradient_MN.contiguous().resolve_neg())
     return gradient_MN.t() @ x_MI
 
 

@@ -122,7 +122,7 @@ class _Delay(torch.autograd.Function):
             return tuple(next(found) if want else None for want in wanted)
         x_TBN, delay_N = ctx.saved_tensors
         whole_N, fraction_N = _parts(delay_N)
-        gradient_TBN = gradient_TBN.contiguous()
+        gradient_TBN = gradient_TBN.contiguous().resolve_neg()
         of_x = of_delay = None
         if wanted[0]:
             of_x = taps(gradient_TBN, whole_N, 1.0 - fraction_N, fraction_N, back=True)

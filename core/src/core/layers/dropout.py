@@ -70,7 +70,7 @@ def _left_to_pytorch(x: Tensor) -> str | None:
 def _forward(x: Tensor, p: float, seed: int) -> Tensor:
     from core.scan.cpu.dropout import drop
 
-    return drop(x.contiguous(), p, seed)
+    return drop(x.contiguous().resolve_neg(), p, seed)
 
 
 class _Dropout(torch.autograd.Function):

@@ -30,8 +30,8 @@ def refusal(case: Case) -> str | None:
         return reason
     coefficients = case.coefficients if isinstance(case.coefficients, tuple) else ()
     current, pathways = case.current_TBN, case.pathways.values()
-    further = case.further
-    if reason := watched(current, *further, case.recurrent_weight, *pathways, *coefficients):
+    others = *case.further, case.recurrent_weight, case.spike_mask_TBN
+    if reason := watched(current, *others, *pathways, *coefficients):
         return reason
     try:
         _ = case.graph
