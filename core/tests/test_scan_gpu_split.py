@@ -137,6 +137,20 @@ def test_a_refused_geometry_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) 
     assert_contract(neuron, leaves)
 
 
+@on_device
+def test_a_weight_that_does_not_fit_is_refused_before_it_is_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(launch, "_shared", lambda device: KEPT.kept_bytes - 1)
+    neuron = LIF(37).to(DEVICE)
+    leaves = leaves_for("LIF", neuron, 3, 2, 37, recurrent=True)
+    refused = f"no {3 * 2 * 64 * 16} bytes of shared memory"
+    with geometry.forced(KEPT), pytest.raises(launch.Refused, match=refused):
+        assert_contract(neuron, leaves)
+    with geometry.forced(STREAMED):
+        assert_contract(neuron, leaves)
+
+
 # --- without a GPU ------------------------------------------------------------------------------
 
 

@@ -148,6 +148,7 @@ def of_layer(
     graph = graph_of(make(size), torch.float32, masked=False)
     variant = kernels.GpuVariant(graph, False, recurrent, parameters=True)
     cuts = geometry.candidates(recurrent, 128, size, torch.float32)
+    cuts = [cut for cut in cuts if cut.kept_bytes <= SHARED[capability]]
     tried = (compiled(variant, direction, cut, size, capability) for cut in cuts)
     return next(one for one in tried if one.shared <= SHARED[capability])
 

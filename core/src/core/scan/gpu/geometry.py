@@ -70,6 +70,11 @@ class Geometry:
             "TILES": self.tiles(neurons),
         }
 
+    @property
+    def kept_bytes(self) -> int:
+        """Of shared memory that a program needs for the weight alone."""
+        return 3 * 2 * self.chunks * self.inner * self.columns
+
     def tiles(self, neurons: int) -> int:
         """Programs that share their samples, and wait for each other."""
         return -(-neurons // self.columns) if self.recurrent else 1

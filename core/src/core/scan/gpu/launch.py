@@ -99,6 +99,8 @@ class Launch:
             if cut.chunks:
                 if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
                     raise Refused("it has no dense products of bfloat16")
+                if cut.kept_bytes > _shared(device):  # known before seconds of compiling
+                    raise Refused(f"it has no {cut.kept_bytes} bytes of shared memory")
                 cut_in_parts = parts(arrays["matrix"])
                 # The interpreter would multiply the bits of bfloat16 as integers.
                 cut_in_parts = cut_in_parts.float() if interpreted() else cut_in_parts
@@ -135,6 +137,14 @@ def _processors(device: torch.device) -> int:
     if device.type != "cuda":
         return 1 << 16
     return torch.cuda.get_device_properties(device).multi_processor_count
+
+
+def _shared(device: torch.device) -> int:
+    """Bytes that a program may have; as many as you like where PyTorch does not know."""
+    if device.type != "cuda":
+        return 1 << 30
+    properties: Any = torch.cuda.get_device_properties(device)
+    return getattr(properties, "shared_memory_per_block_optin", 1 << 30)
 
 
 def _refusals() -> tuple[type[Exception], ...]:
