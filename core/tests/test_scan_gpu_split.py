@@ -154,6 +154,18 @@ def test_a_weight_that_does_not_fit_is_refused_before_it_is_compiled(
 # --- without a GPU ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("size", [1, 16, 17, 36, 64, 128, 200, 256, 512, 600, 1024, 1025, 2048])
+def test_a_kernel_has_text_for_every_chunk_of_its_geometries(size: int) -> None:
+    # It would leave out the others without a word.
+    cuts = geometry.candidates(True, 16, size, torch.float32)
+    assert len(cuts) == len(set(cuts)) > 0
+    for cut in cuts:
+        assert cut.chunks <= geometry.MOST_CHUNKS
+        assert cut.ahead <= geometry.MOST_AHEAD
+        assert cut.chunks == 0 or cut.chunks * cut.inner >= size
+    assert cuts[-1].chunks == 0
+
+
 def test_three_parts_are_the_weight() -> None:
     bits = torch.randint(-(1 << 31), (1 << 31) - 1, (1 << 16,), dtype=torch.int64)
     every = bits.to(torch.int32).view(torch.float32)

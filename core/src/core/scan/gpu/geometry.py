@@ -119,7 +119,8 @@ def candidates(recurrent: bool, batch: int, neurons: int, dtype: torch.dtype) ->
         # All neurons in one program, which waits for nobody, or shares of them.
         most = padded if padded <= 128 else 64
         shares = sorted({min(most, kept // padded) for kept in KEPT}, reverse=True)
-        found = [_keeping(padded, share) for share in shares if share >= 16] + found
+        keeping = [_keeping(padded, share) for share in shares if share >= 16]
+        found = [cut for cut in keeping if cut.chunks <= MOST_CHUNKS] + found
     return found
 
 
